@@ -1,0 +1,19 @@
+//! What a build asks of the machine that it runs on: commands, files, digests,
+//! locks, and the word of the user to stop.
+//!
+//! Every host command of the workspace is started by [`Command`]; QEMU alone is
+//! started elsewhere, in the crate `qemu`.
+
+mod command;
+mod digest;
+mod files;
+mod interrupt;
+mod job;
+mod problem;
+
+pub use command::{Command, Outcome, find_program};
+pub use digest::{Digest, digest_bytes, digest_file, digest_tree};
+pub use files::{Lock, Staged, StagedDir, write_atomically};
+pub use interrupt::{Interrupted, catch_interrupts, check_interrupt, interrupted};
+pub use job::Job;
+pub use problem::{Kind, Problem, failed, refused};
