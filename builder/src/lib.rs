@@ -1,1 +1,5 @@
-//! Placeholder.
+//! From `appliance.toml` to a bootable image, in one direction:
+//! [`spec`] is what the user wrote, [`plan`] what follows from it for one
+//! target, and [`build`] the recipe that carries the plan out.
+
+pub mod manifest;

@@ -1,12 +1,13 @@
 //! Files that appear whole or not at all, and locks between builds.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 
 use crate::{check_interrupt, failed};
 
@@ -80,44 +81,64 @@ impl Staged {
     }
 }
 
-/// A directory that is filled beside its place and renamed into it.
+/// A directory that is filled beside its place and then takes it; dropped before
+/// that, it is deleted. Whoever makes one holds a lock that no other build of the
+/// same place can hold.
 pub struct StagedDir {
-    dir: tempfile::TempDir,
+    path: PathBuf,
     place: PathBuf,
 }
 
 impl StagedDir {
-    /// Creates a staged directory for `place`.
+    /// Creates an empty staged directory for `place`; one that a killed build
+    /// left there is deleted first.
     ///
     /// # Errors
     /// When the parent cannot be created or written.
     pub fn new(place: &Path) -> Result<Self> {
-        let parent = parent_of(place)?;
-        fs::create_dir_all(parent).map_err(|error| explain_io(error, parent))?;
-        let dir = tempfile::Builder::new()
-            .prefix(STAGED_PREFIX)
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .tempdir_in(parent)
-            .map_err(|error| explain_io(error, parent))?;
-        Ok(Self { dir, place: place.to_owned() })
+        let mut name = OsString::from(STAGED_PREFIX);
+        name.push(place.file_name().with_context(|| format!("{} has no name", place.display()))?);
+        let path = parent_of(place)?.join(name);
+        remove_tree(&path)?;
+        fs::create_dir_all(&path).map_err(|error| explain_io(error, &path))?;
+        Ok(Self { path, place: place.to_owned() })
     }
 
     /// Where the content is until the commit.
     pub fn path(&self) -> &Path {
-        self.dir.path()
+        &self.path
     }
 
-    /// Puts the directory into its place, replacing what was there.
+    /// Puts the directory into its place in one step; what was there is deleted.
     ///
     /// # Errors
-    /// When the old directory cannot be removed or the rename fails.
+    /// When the rename fails or the old directory cannot be removed.
     pub fn commit(self) -> Result<()> {
-        if self.place.exists() {
-            fs::remove_dir_all(&self.place)
-                .with_context(|| format!("removing {}", self.place.display()))?;
+        let flags =
+            if self.place.exists() { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
+        renameat_with(CWD, &self.path, CWD, &self.place, flags)
+            .map_err(|error| explain_io(error.into(), &self.place))
+    }
+}
+
+impl Drop for StagedDir {
+    fn drop(&mut self) {
+        // After a commit this is the directory that was replaced, if there was
+        // one. What cannot be deleted now is deleted by the next build.
+        let _ = remove_tree(&self.path);
+    }
+}
+
+/// Deletes a directory with all that is in it; one that is not there is no error.
+///
+/// # Errors
+/// When something in it cannot be deleted.
+pub fn remove_tree(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", path.display()))
         }
-        let path = self.dir.keep();
-        fs::rename(&path, &self.place).map_err(|error| explain_io(error, &self.place))
+        _ => Ok(()),
     }
 }
 
@@ -172,9 +193,12 @@ fn remove_stale(dir: &Path) -> Result<()> {
             continue;
         }
         let path = entry.path();
-        let removed =
-            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        removed.with_context(|| format!("removing the half-written {}", path.display()))?;
+        if path.is_dir() {
+            remove_tree(&path)?;
+        } else {
+            fs::remove_file(&path)
+                .with_context(|| format!("removing the half-written {}", path.display()))?;
+        }
     }
     Ok(())
 }

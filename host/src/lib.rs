@@ -13,7 +13,7 @@ mod problem;
 
 pub use command::{Command, Outcome, find_program};
 pub use digest::{Digest, digest_bytes, digest_file, digest_tree};
-pub use files::{Lock, Staged, StagedDir, write_atomically};
+pub use files::{Lock, Staged, StagedDir, remove_tree, write_atomically};
 pub use interrupt::{Interrupted, catch_interrupts, check_interrupt, interrupted};
 pub use job::Job;
 pub use problem::{Kind, Problem, failed, refused};
