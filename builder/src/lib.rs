@@ -3,3 +3,5 @@
 //! target, and [`build`] the recipe that carries the plan out.
 
 pub mod manifest;
+pub mod spec;
+pub mod text;

@@ -9,6 +9,7 @@ mod digest;
 mod files;
 mod interrupt;
 mod job;
+mod nearest;
 mod problem;
 
 pub use command::{Command, Outcome, find_program};
@@ -16,4 +17,5 @@ pub use digest::{Digest, digest_bytes, digest_file, digest_tree};
 pub use files::{Lock, Staged, StagedDir, remove_tree, write_atomically};
 pub use interrupt::{Interrupted, catch_interrupts, check_interrupt, interrupted};
 pub use job::Job;
+pub use nearest::nearest;
 pub use problem::{Kind, Problem, failed, refused};
