@@ -152,25 +152,38 @@ pub fn write_atomically(place: &Path, bytes: &[u8]) -> Result<()> {
     staged.commit()
 }
 
-/// An exclusive lock on a directory, held until dropped or until the process
-/// dies.
+/// A lock on a directory, held until dropped or until the process dies.
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock of `dir`, waiting for its holder; `waiting` is called once
-    /// if there is one. What a killed holder left half-written directly in `dir`
-    /// is deleted.
+    /// Takes the lock of `dir` alone, waiting for its holders; `waiting` is called
+    /// once if there is one. What a killed holder left half-written directly in
+    /// `dir` is deleted.
     ///
     /// # Errors
     /// When the lock file cannot be made, or the user interrupts the wait.
     pub fn acquire(dir: &Path, waiting: impl FnOnce()) -> Result<Self> {
+        let lock = Self::take(dir, FlockOperation::NonBlockingLockExclusive, waiting)?;
+        remove_stale(dir)?;
+        Ok(lock)
+    }
+
+    /// Takes the lock of `dir` together with others that share it.
+    ///
+    /// # Errors
+    /// As [`Lock::acquire`].
+    pub fn share(dir: &Path, waiting: impl FnOnce()) -> Result<Self> {
+        Self::take(dir, FlockOperation::NonBlockingLockShared, waiting)
+    }
+
+    fn take(dir: &Path, operation: FlockOperation, waiting: impl FnOnce()) -> Result<Self> {
         fs::create_dir_all(dir).map_err(|error| explain_io(error, dir))?;
         let path = dir.join(".lock");
         let file = File::create(&path).map_err(|error| explain_io(error, &path))?;
         let mut waiting = Some(waiting);
-        while let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        while let Err(error) = flock(&file, operation) {
             if error != rustix::io::Errno::WOULDBLOCK {
                 return Err(io::Error::from(error))
                     .with_context(|| format!("locking {}", path.display()));
@@ -181,7 +194,6 @@ impl Lock {
             check_interrupt()?;
             std::thread::sleep(LOCK_POLL);
         }
-        remove_stale(dir)?;
         Ok(Self { _file: file })
     }
 }
