@@ -1,1 +1,25 @@
-//! Placeholder.
+//! Disk layouts and image formats, one file each: bytes in, bytes out.
+//!
+//! Nothing here starts a process or knows what an appliance is. What is written
+//! is a function of what is given: no clock, no randomness. What is read may come
+//! from anybody: a damaged or hostile image gives an error.
+
+pub mod bzimage;
+pub mod gpt;
+mod guid;
+mod part;
+pub mod qcow2;
+pub mod raw;
+
+pub use guid::Guid;
+pub use part::{ByteRange, Part};
+
+/// Reads `N` bytes of a structure at an offset that lies inside it by its layout;
+/// what lies beyond the end reads as zero.
+fn field<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
+    let mut field = [0; N];
+    if let Some(source) = bytes.get(offset..offset + N) {
+        field.copy_from_slice(source);
+    }
+    field
+}
