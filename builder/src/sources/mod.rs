@@ -11,6 +11,8 @@ mod entries;
 mod store;
 mod tarball;
 mod tested;
+#[cfg(test)]
+mod tests;
 mod version;
 
 use std::collections::BTreeMap;
