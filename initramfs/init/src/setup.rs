@@ -1,0 +1,173 @@
+//! Everything between the kernel's start and the server's.
+
+use core::ffi::CStr;
+
+use init::config::{Config, Site};
+use init::netlink::{self, Request};
+use init::{devices, superblock};
+
+use crate::console::say;
+use crate::fatal;
+use crate::sys::{self, ENOMEM, Errno, Socket};
+
+/// How long a device may take to appear, in milliseconds.
+const DEVICE_DEADLINE: u64 = 5_000;
+/// How often it is looked for, in milliseconds.
+const DEVICE_POLL: u64 = 20;
+/// The interface that the kernel names first, and the loopback's index.
+const INTERFACE: &[u8] = b"eth0";
+const LOOPBACK: u32 = 1;
+/// Where the site is served from.
+const SITE: &CStr = c"/srv";
+/// What kernel and page tables may take of the planned memory, in MiB.
+const KERNEL_SHARE: u64 = 18;
+
+/// Mounts what the kernel and the server keep in memory.
+pub(crate) fn mount_kernel_trees() {
+    let trees = [
+        (c"devtmpfs", c"/dev", 0),
+        (c"proc", c"/proc", sys::PLAIN),
+        (c"sysfs", c"/sys", sys::PLAIN),
+        (c"tmpfs", c"/run", sys::PLAIN),
+        (c"tmpfs", c"/tmp", sys::PLAIN),
+    ];
+    for (kind, place, flags) in trees {
+        if let Err(errno) = sys::mount(kind, place, kind, flags) {
+            fatal(format_args!("mounting {kind:?} on {place:?}: {errno}"));
+        }
+    }
+}
+
+/// Says so when the machine has less memory than was planned for.
+pub(crate) fn check_memory(config: &Config) {
+    let found = sys::memory();
+    if found + KERNEL_SHARE < u64::from(config.memory) {
+        say!("too little memory: {found} MiB for programs; give the machine {} MiB", config.memory);
+    }
+}
+
+/// Host name, network, and the site.
+pub(crate) fn set_up(config: &Config) {
+    if let Err(errno) = sys::set_hostname(config.hostname) {
+        say!("setting the host name {}: {errno}", config.hostname);
+    }
+    set_up_network(config);
+    if let Some(site) = config.site {
+        mount_site(site);
+    }
+}
+
+fn set_up_network(config: &Config) {
+    request(&netlink::link_up(LOOPBACK, None), format_args!("switching on the loopback interface"));
+    let Some(interface) = wait_for(|| sys::interface_index(INTERFACE).ok()) else {
+        fatal(format_args!("no network card that this kernel knows within {DEVICE_DEADLINE} ms"));
+    };
+    // Addresses come before the switch: the interface is never up without them.
+    for address in config.addresses.iter() {
+        let what = format_args!("adding the address {}/{}", address.ip, address.prefix);
+        request(&netlink::add_address(interface, address), what);
+    }
+    request(&netlink::link_up(interface, config.mtu), format_args!("switching on eth0"));
+    for gateway in config.gateways.iter() {
+        let what = format_args!("setting the gateway {gateway}");
+        request(&netlink::add_gateway(interface, gateway), what);
+    }
+}
+
+/// Carries out one request; what fails is told, and what still works goes on.
+fn request(request: &Request, what: core::fmt::Arguments<'_>) {
+    let mut reply = [0; 1024];
+    let done = sys::socket(Socket::Route).and_then(|socket| {
+        sys::write(&socket, request.bytes())?;
+        netlink::answer(sys::read(&socket, &mut reply)?).map_err(Errno)
+    });
+    if let Err(errno) = done {
+        say!("{what}: {errno}");
+    }
+}
+
+/// Calls `find` until it finds something or the deadline has passed.
+fn wait_for<T>(mut find: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = sys::uptime() + DEVICE_DEADLINE;
+    loop {
+        let found = find();
+        if found.is_some() || sys::uptime() >= end {
+            return found;
+        }
+        sys::sleep(DEVICE_POLL);
+    }
+}
+
+fn mount_site(site: Site) {
+    let Some(device) = wait_for(|| find_device(site.uuid)) else {
+        tell_devices();
+        fatal(format_args!("mounting /srv: no file system has the UUID {}", site.uuid));
+    };
+    let kind = if site.filesystem == "ext4" { c"ext4" } else { c"ext3" };
+    let flags = sys::PLAIN | if site.read_only { sys::READ_ONLY } else { 0 };
+    match sys::mount(device.path(), SITE, kind, flags) {
+        Ok(()) => {}
+        Err(ENOMEM) => fatal(format_args!("mounting /srv: too little memory")),
+        Err(errno) => fatal(format_args!("mounting {:?} on /srv: {errno}", device.path())),
+    }
+}
+
+/// Unmounts the site, so that a writable one is clean the next time.
+pub(crate) fn unmount_site(config: &Config) {
+    if config.site.is_some()
+        && let Err(errno) = sys::unmount(SITE)
+    {
+        say!("unmounting /srv: {errno}");
+    }
+}
+
+/// The path of a block device with its closing zero byte.
+struct Device([u8; 40]);
+
+impl Device {
+    fn new(name: &str) -> Option<Self> {
+        let mut path = [0; 40];
+        path[..5].copy_from_slice(b"/dev/");
+        // One byte stays zero.
+        path[5..39].get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        Some(Self(path))
+    }
+
+    fn path(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.0).unwrap_or(c"")
+    }
+
+    /// The UUID of the file system on it, if it is one of ours to know.
+    fn uuid(&self) -> Option<superblock::Uuid> {
+        let mut block = [0; superblock::LEN];
+        let fd = sys::open(self.path()).ok()?;
+        let count = sys::pread(&fd, &mut block, superblock::OFFSET).ok()?;
+        (count == block.len()).then(|| superblock::uuid(&block))?
+    }
+}
+
+fn each_device<T>(mut look: impl FnMut(&str, Device) -> Option<T>) -> Option<T> {
+    let mut text = [0; 4096];
+    let partitions = sys::read_file(c"/proc/partitions", &mut text).ok()?;
+    devices::names(partitions).find_map(|name| look(name, Device::new(name)?))
+}
+
+fn find_device(uuid: superblock::Uuid) -> Option<Device> {
+    each_device(|_, device| (device.uuid() == Some(uuid)).then_some(device))
+}
+
+/// Tells what there is instead of the device that is missing.
+fn tell_devices() {
+    let mut any = false;
+    each_device(|name, device| -> Option<()> {
+        any = true;
+        match device.uuid() {
+            Some(uuid) => say!("{name} has an ext file system with the UUID {uuid}"),
+            None => say!("{name} has no ext file system"),
+        }
+        None
+    });
+    if !any {
+        say!("there is no block device");
+    }
+}
