@@ -1,0 +1,29 @@
+//! What an appliance asks of its kernel.
+
+/// What the kernel has to be able to do. Starting by BIOS and directly needs
+/// nothing that a kernel could be without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// Whose guest it is.
+    pub hypervisor: Hypervisor,
+    /// The disk, if there is one.
+    pub disk: Option<Disk>,
+    /// Whether there is an IPv6 address.
+    pub ipv6: bool,
+    /// Whether it is started by UEFI.
+    pub efi: bool,
+}
+
+/// A program that runs virtual machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hypervisor {
+    /// KVM, or QEMU's own emulation, with virtio devices on PCI.
+    Kvm,
+}
+
+/// A disk with an ext3 or ext4 file system; one driver serves both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disk {
+    /// Whether the file system is mounted for writing.
+    pub writable: bool,
+}

@@ -1,0 +1,38 @@
+//! The tools that turn the source into bytes.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use host::Command;
+
+/// The programs whose version can change the kernel's bytes.
+const TOOLS: &[&str] = &["gcc", "ld", "make", "lz4"];
+
+/// The versions of the tools by name, for the key of a cached kernel.
+///
+/// # Errors
+/// When one is not installed or does not say its version.
+pub fn toolchain_id() -> Result<BTreeMap<String, String>> {
+    TOOLS.iter().map(|tool| Ok(((*tool).to_owned(), version(tool)?))).collect()
+}
+
+fn version(tool: &str) -> Result<String> {
+    let output = Command::new(tool)
+        .arg("--version")
+        .output()
+        .with_context(|| format!("asking {tool} for its version"))?;
+    let text = String::from_utf8_lossy(&output);
+    let line = text.lines().next().with_context(|| format!("{tool} --version says nothing"))?;
+    Ok(line.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_that_is_missing_is_named() {
+        let error = version("no-such-tool").unwrap_err();
+        assert!(format!("{error:#}").contains("`no-such-tool` is not installed"), "{error:#}");
+    }
+}
