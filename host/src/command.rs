@@ -352,7 +352,8 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&search_path()).map(|dir| dir.join(name)).find(|path| path.is_file())
 }
 
-fn quote(arg: &OsStr) -> String {
+/// A word of a command line as a person would type it for a shell.
+pub fn quote(arg: &OsStr) -> String {
     let text = arg.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

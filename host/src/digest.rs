@@ -35,11 +35,18 @@ pub fn digest_bytes(bytes: &[u8]) -> Digest {
 /// # Errors
 /// When the file cannot be read.
 pub fn digest_file(path: &Path) -> io::Result<Digest> {
-    let mut file = File::open(path)?;
+    digest_stream(File::open(path)?)
+}
+
+/// The digest of everything that a stream holds, read in pieces.
+///
+/// # Errors
+/// When the stream cannot be read.
+pub fn digest_stream(mut stream: impl Read) -> io::Result<Digest> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 18];
     loop {
-        match file.read(&mut buffer)? {
+        match stream.read(&mut buffer)? {
             0 => return Ok(Digest(hash.finalize().into())),
             count => hash.update(&buffer[..count]),
         }

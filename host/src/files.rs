@@ -27,7 +27,7 @@ fn parent_of(path: &Path) -> Result<&Path> {
 }
 
 /// Turns "no space left" into an error that names the place and the way out.
-pub(crate) fn explain_io(error: io::Error, path: &Path) -> anyhow::Error {
+pub fn explain_io(error: io::Error, path: &Path) -> anyhow::Error {
     if error.kind() == io::ErrorKind::StorageFull {
         return failed(format!("no space left on the file system of {}", path.display()))
             .hint("free some space, for example with `appliance clean`, and run the same command again")

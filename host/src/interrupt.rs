@@ -42,6 +42,12 @@ pub fn interrupted() -> bool {
     flag().load(Ordering::Relaxed)
 }
 
+/// Whether the user asked to stop; takes the word back, for work that has an
+/// orderly end of its own and wants to hear a second one.
+pub fn take_interrupt() -> bool {
+    flag().swap(false, Ordering::Relaxed)
+}
+
 /// Ends work between two of its parts when the user asked to stop.
 ///
 /// # Errors

@@ -12,10 +12,10 @@ mod job;
 mod nearest;
 mod problem;
 
-pub use command::{Command, Outcome, find_program};
-pub use digest::{Digest, digest_bytes, digest_file, digest_tree};
-pub use files::{Lock, Staged, StagedDir, remove_tree, write_atomically};
-pub use interrupt::{Interrupted, catch_interrupts, check_interrupt, interrupted};
+pub use command::{Command, Outcome, find_program, quote};
+pub use digest::{Digest, digest_bytes, digest_file, digest_stream, digest_tree};
+pub use files::{Lock, Staged, StagedDir, explain_io, remove_tree, write_atomically};
+pub use interrupt::{Interrupted, catch_interrupts, check_interrupt, interrupted, take_interrupt};
 pub use job::Job;
 pub use nearest::nearest;
 pub use problem::{Kind, Problem, failed, refused};

@@ -1,0 +1,395 @@
+//! A machine that runs.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use host::{check_interrupt, failed, find_program, quote};
+use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use serde_json::json;
+
+use crate::QEMU;
+use crate::console::{Console, Next};
+use crate::machine::Machine;
+use crate::network::Network;
+use crate::qmp::Qmp;
+use crate::serving::Serving;
+
+/// How often a wait looks at the user's word to stop.
+const POLL: Duration = Duration::from_millis(20);
+/// How long QEMU gets to end when told to.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How a machine ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The guest switched it off.
+    PoweredOff,
+    /// The guest reset it: its kernel panicked or rebooted.
+    Reset,
+    /// QEMU ended it, for this reason.
+    Stopped(String),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PoweredOff => f.write_str("the guest switched it off"),
+            Self::Reset => f.write_str("the guest reset it"),
+            Self::Stopped(why) => f.write_str(why),
+        }
+    }
+}
+
+/// Why what was waited for did not come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WaitError {
+    /// The machine ended before.
+    Died {
+        /// What was waited for.
+        what: String,
+        /// How the machine ended.
+        how: Ended,
+    },
+    /// The machine runs, but it did not come in time.
+    Late {
+        /// What was waited for.
+        what: String,
+        /// For how long.
+        deadline: Duration,
+    },
+}
+
+impl fmt::Display for WaitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Died { what, how } => {
+                write!(f, "the virtual machine ended before {what}: {how}")
+            }
+            Self::Late { what, deadline } => {
+                write!(f, "{what} did not come within {} s", deadline.as_secs_f32())
+            }
+        }
+    }
+}
+
+impl std::error::Error for WaitError {}
+
+/// A running machine; dropped, it is ended at once. It also ends with us.
+pub struct Guest {
+    child: Child,
+    qmp: Option<Qmp>,
+    console: Console,
+    /// Our end of the serial line.
+    keyboard: UnixStream,
+    /// What QEMU itself says.
+    errors: Option<JoinHandle<String>>,
+    /// How far the console was looked at.
+    seen: usize,
+    ended: Option<Ended>,
+    forwarded: Option<SocketAddr>,
+    in_namespace: bool,
+    command_line: String,
+    started: Instant,
+}
+
+impl Guest {
+    pub(crate) fn start(machine: &Machine, copy: impl Write + Send + 'static) -> Result<Self> {
+        let (qmp, qemu_stdin) = UnixStream::pair().context("making a socket for QMP")?;
+        let (keyboard, qemu_stdout) =
+            UnixStream::pair().context("making a socket for a console")?;
+        let mut command = command(machine, qemu_stdin.into(), qemu_stdout.into())?;
+        let console = Console::default();
+        let follower = console.clone();
+        let stream = keyboard.try_clone().context("cloning the console's socket")?;
+        let (sender, receiver) = mpsc::channel();
+        // The signal of a parent's death comes when the *thread* that started the
+        // child ends: this one stays until QEMU has ended.
+        thread::spawn(move || {
+            let spawned = command.spawn();
+            // It holds QEMU's ends of the sockets.
+            drop(command);
+            if sender.send(spawned).is_ok() {
+                follower.follow(stream, copy);
+            }
+        });
+        let mut child =
+            receiver.recv().context("starting QEMU")?.with_context(|| starting(QEMU))?;
+        let errors = child.stderr.take().map(|stream| thread::spawn(move || read_all(stream)));
+        let mut guest = Self {
+            child,
+            qmp: None,
+            console,
+            keyboard,
+            errors,
+            seen: 0,
+            ended: None,
+            forwarded: None,
+            in_namespace: matches!(machine.network, Network::Tap(_)),
+            command_line: command_line(machine, None)?,
+            started: Instant::now(),
+        };
+        match Qmp::connect(qmp) {
+            Ok(qmp) => guest.qmp = Some(qmp),
+            Err(error) => return Err(guest.not_started(error)),
+        }
+        guest.release(machine)?;
+        Ok(guest)
+    }
+
+    /// Forwards the port and lets the processor run.
+    fn release(&mut self, machine: &Machine) -> Result<()> {
+        let qmp = self.qmp.as_mut().context("the machine has ended")?;
+        if let Network::User(network) = &machine.network {
+            self.forwarded = Some(network.forward(qmp)?);
+            self.command_line = command_line(machine, self.forwarded)?;
+        }
+        qmp.execute("cont", json!({}))?;
+        self.started = Instant::now();
+        Ok(())
+    }
+
+    /// The error of a QEMU that gave no connection: mostly it says why itself.
+    fn not_started(mut self, error: anyhow::Error) -> anyhow::Error {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let said = self.errors.take().and_then(|errors| errors.join().ok()).unwrap_or_default();
+        match said.trim() {
+            "" => error.context(starting(QEMU)),
+            said => failed(format!("QEMU did not start: {said}")).into(),
+        }
+    }
+
+    /// The command line that starts the same machine by hand.
+    pub fn command_line(&self) -> &str {
+        &self.command_line
+    }
+
+    /// What the guest wrote on its console so far (the last MiB of it).
+    pub fn console(&self) -> String {
+        self.console.text()
+    }
+
+    /// Where the guest's port is forwarded to.
+    pub fn forwarded(&self) -> Option<SocketAddr> {
+        self.forwarded
+    }
+
+    /// How long the machine has been running.
+    pub fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Waits for a line of the console in which `find` finds what is waited for;
+    /// `what` names it. Each line is looked at once, also by later waits.
+    ///
+    /// # Errors
+    /// [`WaitError`] when the machine ends or the deadline passes before;
+    /// [`host::Interrupted`].
+    pub fn wait_for<T>(
+        &mut self,
+        what: &str,
+        deadline: Duration,
+        mut find: impl FnMut(&str) -> Option<T>,
+    ) -> Result<T> {
+        let start = Instant::now();
+        loop {
+            match self.console.next_line(&mut self.seen, POLL) {
+                Next::Line(line) => {
+                    if let Some(found) = find(&line) {
+                        return Ok(found);
+                    }
+                }
+                Next::End => {
+                    let how = self.end()?;
+                    return Err(WaitError::Died { what: what.into(), how }.into());
+                }
+                Next::Nothing => {}
+            }
+            check_interrupt()?;
+            if start.elapsed() > deadline {
+                return Err(WaitError::Late { what: what.into(), deadline }.into());
+            }
+        }
+    }
+
+    /// Waits until the guest says that its server serves.
+    ///
+    /// # Errors
+    /// As [`Guest::wait_for`].
+    pub fn wait_serving(&mut self, deadline: Duration) -> Result<Serving> {
+        self.wait_for("the guest's word that it serves", deadline, Serving::parse)
+    }
+
+    /// Presses the power button.
+    ///
+    /// # Errors
+    /// When the machine has ended.
+    pub fn power_button(&mut self) -> Result<()> {
+        self.execute("system_powerdown", json!({}))
+    }
+
+    /// Sends a break and a key on the serial line: a magic system request of
+    /// Linux (admin-guide/sysrq.rst), if the guest's kernel has them.
+    ///
+    /// # Errors
+    /// When the machine has ended.
+    pub fn system_request(&mut self, key: u8) -> Result<()> {
+        self.execute("chardev-send-break", json!({"id": "console"}))?;
+        self.keyboard.write_all(&[key]).context("writing on the serial line")
+    }
+
+    fn execute(&mut self, command: &str, arguments: serde_json::Value) -> Result<()> {
+        let qmp = self.qmp.as_mut().ok_or_else(|| anyhow!("the virtual machine has ended"))?;
+        qmp.execute(command, arguments).map(|_| ())
+    }
+
+    /// Waits until the machine ends by itself.
+    ///
+    /// # Errors
+    /// [`WaitError::Late`] when the deadline passes before; [`host::Interrupted`].
+    pub fn wait_shutdown(&mut self, deadline: Duration) -> Result<Ended> {
+        let start = Instant::now();
+        while self.ended.is_none() && self.child.try_wait()?.is_none() {
+            check_interrupt()?;
+            if start.elapsed() > deadline {
+                let what = "the end of the virtual machine".into();
+                return Err(WaitError::Late { what, deadline }.into());
+            }
+            thread::sleep(POLL);
+        }
+        self.end()
+    }
+
+    /// How the machine ended; waits for what is left of it.
+    fn end(&mut self) -> Result<Ended> {
+        if let Some(ended) = &self.ended {
+            return Ok(ended.clone());
+        }
+        let status = self.child.wait().context("waiting for QEMU")?;
+        let cause = self.qmp.take().and_then(Qmp::shutdown_cause);
+        let said = self.errors.take().and_then(|errors| errors.join().ok()).unwrap_or_default();
+        Ok(self.ended.insert(ended(cause.as_deref(), status, said.trim())).clone())
+    }
+
+    /// Runs `f` where the guest's own addresses can be reached. For a tap that is
+    /// a thread in its network namespace; commands started there are in it too.
+    ///
+    /// # Errors
+    /// When the namespace cannot be entered, or `f` panics.
+    pub fn in_its_network<T: Send>(&self, f: impl FnOnce() -> T + Send) -> Result<T> {
+        if !self.in_namespace {
+            return Ok(f());
+        }
+        let path = format!("/proc/{}/ns/net", self.child.id());
+        let namespace = File::open(&path).with_context(|| format!("opening {path}"))?;
+        let work = || -> Result<T> {
+            let kind = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(namespace.as_fd(), kind)
+                .with_context(|| format!("entering the network namespace {path}"))?;
+            Ok(f())
+        };
+        thread::scope(|scope| scope.spawn(work).join())
+            .map_err(|_| anyhow!("the work in the guest's network panicked"))?
+    }
+
+    /// How to see the same by hand, and what the guest said: for a message.
+    pub fn evidence(&self) -> String {
+        let console = self.console.text();
+        let console = if console.is_empty() { "(nothing)" } else { console.trim_end() };
+        format!("QEMU was started as\n{}\nthe console says\n{console}\n", self.command_line)
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        if self.ended.is_some() {
+            return;
+        }
+        // QEMU ends before it answers, so an error says nothing.
+        let _ = self.execute("quit", json!({}));
+        let start = Instant::now();
+        while start.elapsed() < GRACE {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(POLL / 4);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(machine: &Machine, stdin: OwnedFd, stdout: OwnedFd) -> Result<std::process::Command> {
+    let wrapper = match &machine.network {
+        Network::Tap(tap) => tap.wrapper().into(),
+        _ => Vec::new(),
+    };
+    let program = wrapper.first().map_or(QEMU, String::as_str);
+    let path = find_program(program).ok_or_else(|| {
+        failed(format!("the program `{program}` is not installed"))
+            .hint("run `appliance doctor` to see what is missing and how to install it")
+    })?;
+    let mut command = std::process::Command::new(path);
+    if !wrapper.is_empty() {
+        command.args(&wrapper[1..]).arg(QEMU);
+    }
+    command.args(machine.arguments(None)?);
+    // Both sockets come as QEMU's standard input and output: no path, no length
+    // limit, nothing to clean up.
+    command.args(["-chardev", "socket,id=qmp,fd=0", "-mon", "chardev=qmp,mode=control"]);
+    command.args(["-chardev", "socket,id=console,fd=1", "-serial", "chardev:console"]);
+    // It waits until the monitor is there, or an early end would go unexplained.
+    command.arg("-S");
+    command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).process_group(0);
+    command.env("LC_ALL", "C");
+    // SAFETY: prctl is async-signal-safe and touches nothing of the parent.
+    unsafe {
+        command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
+    }
+    Ok(command)
+}
+
+fn command_line(machine: &Machine, forwarded: Option<SocketAddr>) -> Result<String> {
+    let mut words: Vec<OsString> = match &machine.network {
+        Network::Tap(tap) => tap.wrapper().map(Into::into).into(),
+        _ => Vec::new(),
+    };
+    words.push(QEMU.into());
+    words.extend(machine.arguments(forwarded)?);
+    words.extend(["-serial", "stdio"].map(Into::into));
+    let words: Vec<String> = words.iter().map(|word| quote(word)).collect();
+    Ok(words.join(" "))
+}
+
+fn ended(cause: Option<&str>, status: ExitStatus, said: &str) -> Ended {
+    match cause {
+        Some("guest-shutdown") => Ended::PoweredOff,
+        Some("guest-reset" | "guest-panic") => Ended::Reset,
+        Some(cause) => Ended::Stopped(format!("QEMU ended it ({cause})")),
+        None if said.is_empty() => Ended::Stopped(format!("QEMU ended with {status}")),
+        None => Ended::Stopped(format!("QEMU ended with {status} and said: {said}")),
+    }
+}
+
+fn starting(program: &str) -> String {
+    format!("starting `{program}`")
+}
+
+fn read_all(mut stream: impl Read) -> String {
+    let mut bytes = Vec::new();
+    // What came before an error is still worth showing.
+    let _ = stream.read_to_end(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,197 @@
+//! What is to be started.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::accelerator::Accelerator;
+use crate::firmware::Ovmf;
+use crate::guest::Guest;
+use crate::network::{Network, Tap};
+
+/// How a machine comes to its kernel.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// From the disk, by SeaBIOS.
+    Bios,
+    /// From the disk, by OVMF.
+    Uefi,
+    /// QEMU loads it, without firmware in the way of a PVH kernel.
+    Kernel(Kernel),
+}
+
+/// A kernel that QEMU loads.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// A bzImage, or an ELF file with a PVH note.
+    pub image: PathBuf,
+    /// The initramfs.
+    pub initramfs: Option<PathBuf>,
+    /// The kernel's command line.
+    pub command_line: String,
+}
+
+/// The chipset that QEMU emulates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chipset {
+    /// PCI Express, of 2007.
+    #[default]
+    Q35,
+    /// PCI, of 1996.
+    Pc,
+}
+
+/// The format of a disk image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskFormat {
+    /// The bytes of the disk.
+    Raw,
+    /// QEMU's own format.
+    Qcow2,
+}
+
+/// A virtio disk. What the guest writes is gone when the machine ends.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    /// The image.
+    pub path: PathBuf,
+    /// Its format.
+    pub format: DiskFormat,
+}
+
+/// A virtual machine with one processor.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// How it starts.
+    pub start: Start,
+    /// What executes it.
+    pub accelerator: Accelerator,
+    /// Its memory in MiB.
+    pub memory: u32,
+    /// Its chipset.
+    pub chipset: Chipset,
+    /// Its disk.
+    pub disk: Option<Disk>,
+    /// Its network.
+    pub network: Network,
+}
+
+impl Machine {
+    /// Starts the machine.
+    ///
+    /// # Errors
+    /// When QEMU or the firmware is missing or QEMU does not start; refused when
+    /// a port that was asked for is not free.
+    pub fn boot(&self) -> Result<Guest> {
+        self.boot_showing(io::sink())
+    }
+
+    /// Starts the machine and copies its console to `copy` as it comes.
+    ///
+    /// # Errors
+    /// As [`Machine::boot`].
+    pub fn boot_showing(&self, copy: impl Write + Send + 'static) -> Result<Guest> {
+        Guest::start(self, copy)
+    }
+
+    /// The options of QEMU that make this machine.
+    pub(crate) fn arguments(&self, forwarded: Option<SocketAddr>) -> Result<Vec<OsString>> {
+        let chipset = match self.chipset {
+            Chipset::Q35 => "q35",
+            Chipset::Pc => "pc",
+        };
+        let memory = format!("{}M", self.memory);
+        let fixed = ["-no-user-config", "-nodefaults", "-nographic", "-no-reboot"];
+        let mut arguments: Vec<OsString> = fixed.iter().map(OsString::from).collect();
+        arguments.extend(["-machine", chipset, "-m", &memory].map(OsString::from));
+        arguments.extend(self.accelerator.arguments().map(OsString::from));
+        arguments.extend(self.start.arguments()?);
+        if let Some(disk) = &self.disk {
+            arguments.extend(disk.arguments()?);
+        }
+        arguments.extend(network_arguments(&self.network, forwarded)?);
+        Ok(arguments)
+    }
+}
+
+impl Start {
+    fn arguments(&self) -> Result<Vec<OsString>> {
+        match self {
+            Self::Bios => Ok(Vec::new()),
+            Self::Uefi => {
+                let Ovmf { code, variables } = Ovmf::find()?;
+                Ok(vec![
+                    "-drive".into(),
+                    file_option("if=pflash,unit=0,format=raw,readonly=on", &code)?,
+                    "-drive".into(),
+                    file_option("if=pflash,unit=1,format=raw,snapshot=on", &variables)?,
+                ])
+            }
+            Self::Kernel(Kernel { image, initramfs, command_line }) => {
+                let mut arguments = vec!["-kernel".into(), image.into()];
+                if let Some(initramfs) = initramfs {
+                    arguments.extend(["-initrd".into(), initramfs.into()]);
+                }
+                arguments.extend(["-append".into(), command_line.into()]);
+                Ok(arguments)
+            }
+        }
+    }
+}
+
+impl Disk {
+    fn arguments(&self) -> Result<[OsString; 4]> {
+        let format = match self.format {
+            DiskFormat::Raw => "raw",
+            DiskFormat::Qcow2 => "qcow2",
+        };
+        let options = format!("if=none,id=disk,format={format},snapshot=on");
+        Ok([
+            "-drive".into(),
+            file_option(&options, &self.path)?,
+            "-device".into(),
+            "virtio-blk-pci,drive=disk,bootindex=0".into(),
+        ])
+    }
+}
+
+fn network_arguments(network: &Network, forwarded: Option<SocketAddr>) -> Result<Vec<OsString>> {
+    let netdev = match network {
+        Network::None => return Ok(Vec::new()),
+        Network::User(user) => user.netdev(forwarded)?,
+        Network::Tap(_) => Tap::netdev(),
+    };
+    // Without its ROM the firmware does not try to boot from the network.
+    let device = "virtio-net-pci,netdev=net,romfile=";
+    Ok(["-netdev", &netdev, "-device", device].map(OsString::from).into())
+}
+
+/// Adds the file to a list of options. QEMU takes a comma for the end of the
+/// name unless it is doubled, and `name:` at its beginning for a protocol.
+pub(crate) fn file_option(options: &str, path: &Path) -> Result<OsString> {
+    let path = std::path::absolute(path)
+        .with_context(|| format!("finding the absolute path of {}", path.display()))?;
+    let mut bytes = format!("{options},file=").into_bytes();
+    for byte in OsStr::as_bytes(path.as_os_str()) {
+        bytes.push(*byte);
+        if *byte == b',' {
+            bytes.push(b',');
+        }
+    }
+    Ok(OsString::from_vec(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_in_a_path_is_no_end_of_it() {
+        let option = file_option("if=none", Path::new("/a,b/c:d")).unwrap();
+        assert_eq!(option, "if=none,file=/a,,b/c:d");
+    }
+}
