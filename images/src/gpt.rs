@@ -79,7 +79,7 @@ pub struct NewPartition<'a> {
     pub kind: Guid,
     /// Its own GUID.
     pub guid: Guid,
-    /// Its length in bytes, a multiple of 512.
+    /// Bytes that it has to hold; it becomes a whole number of MiB.
     pub len: u64,
     /// Attribute bits.
     pub attributes: u64,
@@ -102,21 +102,18 @@ impl Table {
     /// The smallest disk that holds these partitions in this order.
     ///
     /// # Errors
-    /// When a length is no multiple of 512, or a name or the disk is too long.
+    /// When a partition holds nothing, or a name or the disk is too long.
     pub fn lay_out(guid: Guid, new: &[NewPartition<'_>]) -> Result<Self> {
         ensure!(new.len() <= ENTRIES, "{} partitions are more than {ENTRIES}", new.len());
         let mut partitions = Vec::new();
         let mut end = ALIGNMENT;
         for &NewPartition { kind, guid, len, attributes, name } in new {
-            ensure!(
-                len > 0 && len.is_multiple_of(SECTOR),
-                "{len} bytes are no length of a partition"
-            );
+            ensure!(len > 0, "the partition `{name}` would be empty");
             ensure!(
                 name.encode_utf16().count() <= NAME_UNITS,
                 "the partition name `{name}` is too long"
             );
-            let range = ByteRange { start: align(end)?, len };
+            let range = ByteRange { start: end, len: align(len)? };
             end = range.end().context("the disk is too long")?;
             partitions.push(Partition { kind, guid, range, attributes, name: name.to_owned() });
         }
@@ -344,13 +341,8 @@ mod tests {
     fn what_does_not_fit_is_refused() {
         let mut device = Cursor::new(vec![0; 15 << 20]);
         assert!(table().write(&[0; 441], &mut device).is_err());
-        let odd = NewPartition {
-            kind: LINUX_DATA,
-            guid: Guid::new(1),
-            len: 1000,
-            attributes: 0,
-            name: "",
-        };
-        assert!(Table::lay_out(Guid::new(1), &[odd]).is_err());
+        let empty =
+            NewPartition { kind: LINUX_DATA, guid: Guid::new(1), len: 0, attributes: 0, name: "" };
+        assert!(Table::lay_out(Guid::new(1), &[empty]).is_err());
     }
 }

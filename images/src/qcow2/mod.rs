@@ -127,9 +127,8 @@ mod tests {
         let disk = disk();
         let whole = image(&disk);
         let read = |image: &[u8]| -> std::io::Result<()> {
-            let reader = Reader::new(Cursor::new(image)).map_err(std::io::Error::other)?;
-            let mut sink = vec![0; 8 << 20];
-            reader.take(8 << 20).read(&mut sink).map(|_| ())
+            let reader = Reader::new(Cursor::new(image)).map_err(std::io::Error::other);
+            reader?.read_exact(&mut [0; 512])
         };
         for len in [0, 3, 50, 103, 70_000] {
             assert!(read(&whole[..len]).is_err() || len == 70_000, "{len}");
