@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use host::{Command, find_program};
+use qemu::{Accelerator, Engine};
 use serde::Serialize;
 
 use crate::home;
@@ -18,8 +19,6 @@ use crate::text::size;
 /// What a first build takes on the file system of the cache: archives, the
 /// kernel's tree and objects, the compile cache.
 const DISK_NEEDED: u64 = 4_000_000_000;
-/// Where KVM is offered to user space (kernel, Documentation/virt/kvm/api.rst).
-const KVM: &str = "/dev/kvm";
 
 /// What something is needed for; the words are those of `setup/packages`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -60,10 +59,11 @@ struct Report {
 pub fn command(json: bool) -> Result<ExitCode> {
     let mut requirements = packages(&home::repository())?;
     requirements.extend(rust());
-    requirements.push(disk_space(&home::cache())?);
+    let cache = home::cache();
+    requirements.push(disk_space(&cache)?);
     let lacking = |what: &Requirement| what.found.is_none() && what.needed_for <= Use::Build;
     let ready = !requirements.iter().any(lacking);
-    let report = Report { ready, requirements, accelerator: accelerator() };
+    let report = Report { ready, requirements, accelerator: accelerator(&cache) };
     if json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -215,12 +215,12 @@ fn has_built(cache: &Path) -> bool {
     cache.join("steps/kernel").is_dir()
 }
 
-/// How QEMU would run a guest, which is tried and not assumed.
-fn accelerator() -> String {
-    let kvm = PathBuf::from(KVM);
-    match fs::OpenOptions::new().read(true).write(true).open(&kvm) {
-        Ok(_) => format!("{KVM} can be used"),
-        Err(error) => format!("emulation: {KVM}: {error}"),
+/// How QEMU runs a guest here, which is tried and not assumed.
+fn accelerator(cache: &Path) -> String {
+    match Accelerator::probe(cache) {
+        Ok(Accelerator { engine: Engine::Kvm, .. }) => "KVM".to_owned(),
+        Ok(Accelerator { engine: Engine::Tcg, why }) => format!("emulation, since {why}"),
+        Err(error) => format!("unknown: {error}"),
     }
 }
 
