@@ -1,7 +1,7 @@
 //! The contract: what was requested against what the kernel's own parser made of
 //! it. Kconfig itself drops a request silently when a dependency is not met.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use anyhow::Result;
@@ -168,29 +168,38 @@ fn similar(name: &str, symbols: &[Symbol]) -> Vec<String> {
 /// Ends the build when a request was not kept. The user's options are at fault
 /// whenever there are some: our fragments alone fulfil the contract.
 pub(crate) fn check(judged: &[Judged]) -> Result<()> {
-    let broken: Vec<String> = judged
-        .iter()
-        .filter(|judged| judged.verdict != Verdict::Kept)
-        .map(|judged| format!("\n    {judged}"))
-        .collect();
+    let broken: Vec<&Judged> =
+        judged.iter().filter(|judged| judged.verdict != Verdict::Kept).collect();
     if broken.is_empty() {
         return Ok(());
     }
-    let user: Vec<String> = judged
-        .iter()
-        .filter(|judged| judged.requested.is_user())
-        .map(|judged| judged.requested.origin.to_string())
-        .collect();
-    let what =
-        |cause: &str| format!("{cause}; of {} requests not kept:{}", judged.len(), broken.concat());
-    if user.is_empty() {
-        return Err(failed(what("this kernel does not fulfil our fragments"))
+    let list: String = broken.iter().map(|judged| format!("\n    {judged}")).collect();
+    let culprits = culprits(judged, &broken);
+    if culprits.is_empty() {
+        return Err(failed(format!("this kernel does not fulfil our fragments:{list}"))
             .hint("build the tested version of the kernel source, which `--locked` insists on")
             .into());
     }
-    Err(refused(what("the kernel options cannot be had as they are given"))
-        .hint(format!("change {}", user.join(" or ")))
+    Err(refused(format!("the kernel options cannot be had as they are given:{list}"))
+        .hint(format!("change {}", culprits.join(" or ")))
         .into())
+}
+
+/// Where the user made the requests that may have broken the contract: those that
+/// were not kept or that the reason of another one names; else all of them.
+fn culprits(judged: &[Judged], broken: &[&Judged]) -> Vec<String> {
+    let reasons: String = broken.iter().map(|judged| format!("{} ", judged.verdict)).collect();
+    let words: BTreeSet<&str> =
+        reasons.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let users = || judged.iter().filter(|judged| judged.requested.is_user());
+    let named = |judged: &&Judged| {
+        judged.verdict != Verdict::Kept || words.contains(judged.requested.symbol.as_str())
+    };
+    let place = |judged: &Judged| judged.requested.origin.to_string();
+    match users().filter(named).map(place).collect::<Vec<_>>() {
+        none if none.is_empty() => users().map(place).collect(),
+        some => some,
+    }
 }
 
 #[cfg(test)]
@@ -275,5 +284,17 @@ mod tests {
         let theirs = Requested::by_user("B", Value::Switch(true), "place");
         let both = [symbol("A", Kind::Bool, "n"), symbol("B", Kind::Bool, "y")];
         assert_eq!(kind(&judge(&[ours, theirs], &both)), host::Kind::Refused);
+    }
+
+    #[test]
+    fn the_hint_names_the_options_that_broke_it() {
+        let by_user =
+            |name: &str| Requested::by_user(name, Value::Switch(true), format!("options.{name}"));
+        let requested = ["A", "B", "C"].map(by_user);
+        let dropped = Symbol { unmet: vec!["!B [=y]".into()], ..symbol("A", Kind::Bool, "n") };
+        let on = |name| symbol(name, Kind::Bool, "y");
+        let error = check(&judge(&requested, &[dropped, on("B"), on("C")])).unwrap_err();
+        let problem = error.downcast::<host::Problem>().unwrap();
+        assert_eq!(problem.hint.unwrap(), "change options.A or options.B");
     }
 }

@@ -12,6 +12,8 @@ use crate::configure::Configuration;
 const SHOWN: usize = 12;
 /// The name of the group of symbols that this kernel does not define.
 const NOT_OURS: &str = "(not in this kernel)";
+/// The name of the group of symbols that follow from others.
+const NO_MENU: &str = "(in no menu)";
 
 /// The difference of our configuration from another, counted in switches: symbols
 /// that can be `y`, `m` or `n`.
@@ -69,7 +71,10 @@ impl Configuration {
         let menus: BTreeMap<&str, &str> = self
             .symbols
             .iter()
-            .map(|symbol| (symbol.name.as_str(), symbol.group.as_str()))
+            .map(|symbol| match symbol.group.as_str() {
+                "" => (symbol.name.as_str(), NO_MENU),
+                group => (symbol.name.as_str(), group),
+            })
             .collect();
         let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
         for name in here.keys() {
@@ -103,26 +108,19 @@ fn switches(text: &str) -> impl Iterator<Item = (&str, char)> {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let added = match self.added.as_slice() {
-            [] => String::new(),
-            names => format!(": {}", names.join(", ")),
-        };
-        let rows: [(&str, usize, &str); 6] = [
-            ("built in here", self.built_in, ""),
-            ("built in there", self.built_in_there, ""),
-            ("modules here", 0, ""),
-            ("modules there", self.modules_there, ""),
-            ("on there, off here", self.dropped, ""),
-            ("on here, off there", self.added.len(), &added),
-        ];
-        for (what, number, more) in rows {
-            writeln!(f, "{what:<26}{number:>6}{more}")?;
+        writeln!(f, "  here  there")?;
+        for (here, there, what) in [
+            (self.built_in, self.built_in_there, "built in"),
+            (0, self.modules_there, "modules"),
+            (self.added.len(), self.dropped, "on only on this side"),
+            (self.built_in_instead, self.built_in_instead, "built in here, modules there"),
+        ] {
+            writeln!(f, "{here:>6} {there:>6}  {what}")?;
         }
-        writeln!(f, "{:<26}{:>6}", "module there, y here", self.built_in_instead)?;
-        writeln!(f, "\n  here  there  menu")?;
+        writeln!(f, "\n  here  there  where they differ most")?;
         for Group { name, here, there } in &self.groups {
             writeln!(f, "{here:>6} {there:>6}  {name}")?;
         }
-        Ok(())
+        writeln!(f, "\non only here: {}", self.added.join(", "))
     }
 }

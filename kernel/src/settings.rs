@@ -1,12 +1,13 @@
 //! The derived configuration with the reason for each symbol.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
 
 use crate::configure::Configuration;
 use crate::contract::Judged;
+use crate::symbol::Symbol;
 
 /// A symbol that the kernel has, its value, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -61,41 +62,40 @@ impl fmt::Display for Setting {
 }
 
 impl Configuration {
-    /// Every symbol that is on or was requested, and every number and text: first
-    /// what was requested, in the order of the fragments, then the rest by name.
+    /// What the configuration file sets: first what was requested, in the order of
+    /// the fragments, then the rest by name.
     pub fn settings(&self) -> Vec<Setting> {
-        let values: BTreeMap<&str, &str> = self
-            .symbols
-            .iter()
-            .map(|symbol| (symbol.name.as_str(), symbol.value.as_str()))
-            .collect();
-        let mut settings: Vec<Setting> = self
-            .judged
-            .iter()
-            .filter_map(|judged| requested(judged, values.get(judged.requested.symbol.as_str())?))
-            .collect();
-        let mut rest = values;
-        for setting in &settings {
-            rest.remove(setting.symbol.as_str());
-        }
-        for symbol in self.symbols.iter().filter(|symbol| symbol.is_on()) {
-            if !rest.contains_key(symbol.name.as_str()) || symbol.value.is_empty() {
-                continue;
+        let mut rest: BTreeMap<&str, &Symbol> =
+            self.symbols.iter().map(|symbol| (symbol.name.as_str(), symbol)).collect();
+        let mut settings = Vec::new();
+        for Judged { requested, .. } in &self.judged {
+            if let Some(symbol) = rest.remove(requested.symbol.as_str()) {
+                let (why, origin) = (requested.why.clone(), requested.origin.to_string());
+                settings.push(Setting::new(symbol, Reason::Requested { why, origin }));
             }
-            let reason = match (symbol.selected_by.is_empty(), symbol.prompt) {
-                (false, _) => Reason::Selected { by: symbol.selected_by.clone() },
-                (true, true) if symbol.unmet.is_empty() => Reason::Default,
-                (true, _) => Reason::Derived,
-            };
-            let (symbol, value) = (symbol.name.clone(), symbol.value.clone());
-            settings.push(Setting { symbol, value, reason });
         }
+        let set =
+            self.text.lines().filter_map(|line| line.strip_prefix("CONFIG_")?.split_once('='));
+        let set: BTreeSet<&str> = set.map(|(name, _)| name).collect();
+        rest.retain(|name, symbol| set.contains(name) && !symbol.value.is_empty());
+        settings.extend(rest.into_values().map(|symbol| Setting::new(symbol, reason(symbol))));
         settings
     }
 }
 
-fn requested(judged: &Judged, value: &str) -> Option<Setting> {
-    let request = &judged.requested;
-    let reason = Reason::Requested { why: request.why.clone(), origin: request.origin.to_string() };
-    Some(Setting { symbol: request.symbol.clone(), value: value.to_owned(), reason })
+/// The reason of a symbol that was not requested.
+fn reason(symbol: &Symbol) -> Reason {
+    if !symbol.selected_by.is_empty() {
+        Reason::Selected { by: symbol.selected_by.clone() }
+    } else if symbol.prompt && symbol.unmet.is_empty() {
+        Reason::Default
+    } else {
+        Reason::Derived
+    }
+}
+
+impl Setting {
+    fn new(symbol: &Symbol, reason: Reason) -> Self {
+        Self { symbol: symbol.name.clone(), value: symbol.value.clone(), reason }
+    }
 }

@@ -38,16 +38,6 @@ pub(crate) enum Kind {
     String,
 }
 
-impl Symbol {
-    /// Whether the kernel has what it stands for.
-    pub(crate) fn is_on(&self) -> bool {
-        match self.kind {
-            Kind::Bool | Kind::Tristate => self.value != "n",
-            _ => true,
-        }
-    }
-}
-
 /// Reads the output of `explain`, sorted by name.
 pub(crate) fn parse(text: &str) -> Result<Vec<Symbol>> {
     let mut symbols = text
