@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 use crate::QEMU;
 use crate::machine::file_option;
 
-/// How long KVM gets; where it works it needs less than a second.
-const PROBE_DEADLINE: Duration = Duration::from_secs(5);
+/// How long KVM gets. Where it works it needs a few tenths of a second; where it
+/// needs more than this, emulation is faster.
+const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 /// After this time a refusal is looked at again: the host may have been busy.
 const RECHECK: Duration = Duration::from_secs(24 * 60 * 60);
 /// The name of the remembered result.

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::plain::Plain;
+
 /// How much of a talkative guest's output is kept, in bytes: the end of it.
 const KEPT: usize = 1 << 20;
 
@@ -36,13 +38,15 @@ struct State {
 impl Console {
     /// Takes what comes from `stream` until its end, and copies it to `copy`.
     pub(crate) fn follow(&self, mut stream: impl Read, mut copy: impl Write) {
+        let mut plain = Plain::default();
         let mut buffer = [0; 4096];
         loop {
             match stream.read(&mut buffer) {
                 Ok(count) if count > 0 => {
+                    let text = plain.filter(&buffer[..count]);
                     // Whoever watches may have gone; the guest goes on.
-                    let _ = copy.write_all(&buffer[..count]).and_then(|()| copy.flush());
-                    self.append(&buffer[..count]);
+                    let _ = copy.write_all(&text).and_then(|()| copy.flush());
+                    self.append(&text);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 _ => break,
@@ -66,7 +70,7 @@ impl Console {
 
     /// What came so far.
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.lock().bytes).replace('\r', "")
+        String::from_utf8_lossy(&self.lock().bytes).into_owned()
     }
 
     /// The line at position `seen`, which moves behind it; waits for its end at
@@ -100,7 +104,7 @@ impl State {
             None if self.closed && !rest.is_empty() => (rest, rest.len()),
             None => return None,
         };
-        let text = String::from_utf8_lossy(line).trim_end_matches('\r').to_owned();
+        let text = String::from_utf8_lossy(line).into_owned();
         Some((text, position.max(self.dropped) + length))
     }
 }

@@ -11,6 +11,7 @@ mod firmware;
 mod guest;
 mod machine;
 mod network;
+mod plain;
 mod qmp;
 mod serving;
 

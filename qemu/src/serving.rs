@@ -34,7 +34,6 @@ mod tests {
             Serving { address: "10.0.2.15:80".parse().unwrap(), after: Duration::from_millis(420) };
         let line = "appliance: serving http://10.0.2.15:80 after 420 ms";
         assert_eq!(Serving::parse(line), Some(expected));
-        assert_eq!(Serving::parse(&format!("\x1b[0m{line}")), Some(expected));
         let line = "appliance: serving http://[2001:db8::2]:8080 after 1 ms";
         assert_eq!(Serving::parse(line).unwrap().address, "[2001:db8::2]:8080".parse().unwrap());
     }
