@@ -205,6 +205,9 @@ impl Table {
         ensure!(word(12) == HEADER_FIELD, "the GPT header is {} bytes long", word(12));
         ensure!(crc32fast::hash(&summed) == sum, "the checksum of the GPT header is wrong");
 
+        let second = u64::from_le_bytes(field(&header, 32));
+        ensure!(second < disk_len / SECTOR, "the disk is cut: it ends before its second table");
+
         let (count, size) = (word(80), word(84));
         if count > ENTRIES_READ_MAX || size != ENTRY_FIELD {
             bail!("a GPT of {count} entries of {size} bytes is unusual, and not read");

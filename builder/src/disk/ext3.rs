@@ -51,14 +51,15 @@ pub struct Volume<'a> {
 }
 
 impl Volume<'_> {
-    /// The size of the file system in bytes.
+    /// The size of the file system in bytes; a whole number of MiB if it is ours to
+    /// choose, as a partition is.
     ///
     /// # Errors
     /// Refused when the given size does not hold the site.
     pub fn bytes(&self) -> Result<u64> {
         let needed = Usage::of(self.site).blocks()? * BLOCK;
         match self.size {
-            DiskSize::Auto => Ok(needed),
+            DiskSize::Auto => Ok(needed.next_multiple_of(1 << 20)),
             DiskSize::Bytes(bytes) if bytes / BLOCK * BLOCK >= needed => Ok(bytes / BLOCK * BLOCK),
             DiskSize::Bytes(bytes) => {
                 let mebibytes = needed.div_ceil(1 << 20);

@@ -34,12 +34,30 @@ pub(super) const BOOT_CODE: &str = "/usr/lib/SYSLINUX/gptmbr.bin";
 /// systemd-boot for x86-64.
 const SYSTEMD_BOOT: &str = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi";
 
+/// Every file of the boot partition, and why it is there.
+pub(crate) const FILES: [(&str, &str); 8] = [
+    (KERNEL, "the kernel, for either firmware"),
+    (INITRAMFS, "PID 1, the server and their configuration"),
+    ("ldlinux.sys", "syslinux, which a BIOS starts"),
+    ("ldlinux.c32", "syslinux's core"),
+    ("syslinux.cfg", "what syslinux starts, and the command line"),
+    ("EFI/BOOT/BOOTX64.EFI", "systemd-boot, which UEFI starts"),
+    ("loader/loader.conf", "the settings of systemd-boot"),
+    (ENTRY, "what systemd-boot starts, and the command line"),
+];
+/// The kernel.
+pub(crate) const KERNEL: &str = "vmlinuz";
+/// The initramfs.
+pub(crate) const INITRAMFS: &str = "initramfs.cpio";
+/// The entry of systemd-boot that names both, and the command line.
+pub(crate) const ENTRY: &str = "loader/entries/appliance.conf";
+
 /// Bytes of a sector.
 const SECTOR: u64 = 512;
 /// Clusters below which a FAT is not FAT16, with some room.
 const CLUSTERS_MIN: u64 = 4_200;
-/// Clusters above which it is not, with some room.
-const CLUSTERS_MAX: u64 = 65_000;
+/// Clusters above which it is not, with room for a MiB of the smallest.
+const CLUSTERS_MAX: u64 = 63_000;
 /// Sectors of the largest cluster that every reader takes.
 const CLUSTER_SECTORS_MAX: u64 = 64;
 /// Entries of the root directory, 32 bytes each: 32 sectors.
@@ -84,9 +102,9 @@ pub(super) fn make(boot: Boot<'_>, id: Guid, start: u64, job: &Job<'_>) -> Resul
     copy(Path::new(SYSTEMD_BOOT), "EFI/BOOT/BOOTX64.EFI", job)?;
     write("syslinux.cfg", &syslinux_config(boot.cmdline), job)?;
     write("loader/loader.conf", LOADER_CONFIG, job)?;
-    write("loader/entries/appliance.conf", &loader_entry(boot.cmdline), job)?;
-    copy(boot.kernel, "vmlinuz", job)?;
-    copy(boot.initramfs, "initramfs.cpio", job)?;
+    write(ENTRY, &loader_entry(boot.cmdline), job)?;
+    copy(boot.kernel, KERNEL, job)?;
+    copy(boot.initramfs, INITRAMFS, job)?;
     check(job)?;
     Ok(image)
 }
@@ -171,6 +189,7 @@ impl Size {
             .into())
     }
 
+    /// A whole number of MiB, as a partition is.
     fn bytes(self) -> u64 {
         // Two bytes for each cluster and for two that do not exist, in two copies.
         let fat_sectors = ((self.clusters + 2) * 2).div_ceil(SECTOR);
@@ -179,7 +198,7 @@ impl Size {
         let alignment = 4 * self.cluster_sectors;
         let sectors =
             1 + 2 * fat_sectors + ROOT_SECTORS + alignment + self.clusters * self.cluster_sectors;
-        sectors * SECTOR
+        (sectors * SECTOR).next_multiple_of(1 << 20)
     }
 }
 
@@ -244,7 +263,7 @@ mod tests {
             let size = Size::for_sizes(&[bytes]).unwrap();
             assert!((CLUSTERS_MIN..=CLUSTERS_MAX).contains(&size.clusters), "{size:?}");
             assert!(size.bytes() > bytes, "{size:?}");
-            assert!(size.bytes() < bytes + bytes / 50 + (3 << 20), "{size:?}");
+            assert!(size.bytes() < bytes + bytes / 50 + (4 << 20), "{size:?}");
         }
         assert!(Size::for_sizes(&[3_000_000_000]).is_err());
     }

@@ -6,10 +6,10 @@
 //! inputs give the same bytes anywhere, for anybody, at any time.
 
 mod ext3;
-mod fat;
+pub(crate) mod fat;
 pub mod site;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod usage;
 
 use std::fs::{self, File};

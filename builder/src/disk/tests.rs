@@ -12,12 +12,12 @@ use super::*;
 use crate::spec::{DiskSize, FilesystemKind};
 
 /// A place to build in, with a site and stand-ins for what only a boot looks into.
-struct Bench {
+pub(crate) struct Bench {
     dir: tempfile::TempDir,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("files")).unwrap();
         for (name, content) in [("vmlinuz", "kernel "), ("initramfs", "archive ")] {
@@ -28,13 +28,13 @@ impl Bench {
         bench
     }
 
-    fn put(&self, name: &[u8], content: &[u8]) {
+    pub(crate) fn put(&self, name: &[u8], content: &[u8]) {
         let path = self.path("files").join(OsStr::from_bytes(name));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -43,7 +43,7 @@ impl Bench {
     }
 
     /// Makes the disk with the file system, or without.
-    fn make(&self, filesystem: Option<(FilesystemKind, DiskSize)>) -> Result<PathBuf> {
+    pub(crate) fn make(&self, filesystem: Option<(FilesystemKind, DiskSize)>) -> Result<PathBuf> {
         let (kernel, initramfs) = (self.path("vmlinuz"), self.path("initramfs"));
         let site = self.site();
         let disk = Disk {
@@ -69,7 +69,8 @@ fn with_job<T>(dir: &Path, work: impl FnOnce(&Job<'_>) -> T) -> T {
     work(&job)
 }
 
-const EXT3: Option<(FilesystemKind, DiskSize)> = Some((FilesystemKind::Ext3, DiskSize::Auto));
+pub(crate) const EXT3: Option<(FilesystemKind, DiskSize)> =
+    Some((FilesystemKind::Ext3, DiskSize::Auto));
 const EXT4: Option<(FilesystemKind, DiskSize)> = Some((FilesystemKind::Ext4, DiskSize::Auto));
 
 #[test]
@@ -170,7 +171,8 @@ fn a_site_of_any_shape_fits_with_little_slack() {
         line.rsplit(' ').next().unwrap().parse().unwrap()
     };
     let (free, all) = (count("Free blocks:"), count("Block count:"));
-    assert!(free < all / 100, "{free} of {all} blocks are free");
+    // Less than a MiB, and what may be counted too much.
+    assert!(free < 256 + all / 100, "{free} of {all} blocks are free");
 }
 
 #[test]
