@@ -122,7 +122,13 @@ fn damage_anywhere_gives_a_report_or_an_error() {
     let places: Vec<_> = parts.iter().map(|part| (part.range.start, 60_000)).collect();
     let mut file = fs::File::options().write(true).open(&image).unwrap();
     let mut random = Random(7);
-    let sound = inspect(&image).unwrap();
+    // Damage fills holes of the file.
+    let look = || -> Result<Report> {
+        let mut report = inspect(&image)?;
+        report.disk.iter_mut().for_each(|disk| disk.file_bytes = 0);
+        Ok(report)
+    };
+    let sound = look().unwrap();
     let mut noticed = 0;
     for _ in 0..rounds {
         let mut changed = Vec::new();
@@ -136,7 +142,7 @@ fn damage_anywhere_gives_a_report_or_an_error() {
             file.write_all(&[byte]).unwrap();
             changed.push(at);
         }
-        let report = inspect(&image);
+        let report = look();
         noticed += u32::from(report.as_ref().map_or(true, |report| *report != sound));
         let _ = report.map(|report| text::render(&report));
         for at in changed {
@@ -144,7 +150,7 @@ fn damage_anywhere_gives_a_report_or_an_error() {
             file.write_all(&whole[usize::try_from(at).unwrap()..][..1]).unwrap();
         }
     }
-    assert!(inspect(&image).unwrap() == sound);
+    assert!(look().unwrap() == sound);
     assert!(noticed > 0, "the damage cannot be seen");
 }
 
