@@ -1,35 +1,41 @@
 //! The initramfs: a tree of files as a newc archive.
 //!
-//! Format: Documentation/driver-api/early-userspace/buffer-format.rst of the
-//! kernel; written and read with the crate `cpio`. The archive is a function of
-//! the tree: entries in the order of their paths, time 0, owner root. It is not
-//! compressed, so that a kernel needs no decompressor and a guest no memory for
-//! it. Unsupported: hard links and extended attributes.
+//! The archive is a function of the tree: entries in the order of their paths,
+//! time 0, owner root. It is not compressed, so that a kernel needs no
+//! decompressor and a guest no memory for it. What the kernel would leave out
+//! without a word (init/initramfs.c: a path or a link that is too long, whatever
+//! has no directory) is refused here. Unsupported: hard links, block devices and
+//! extended attributes.
 
+mod newc;
 mod read;
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::Write;
 
-use anyhow::{Context, Result, bail, ensure};
-use cpio::newc;
+use anyhow::{Context, Result, ensure};
 
+use newc::Header;
 pub use read::{Found, read};
 
-/// The longest path in the archive, with its closing zero (`PATH_MAX`; a longer
-/// one is skipped by init/initramfs.c, `do_header`, without a word).
+/// The longest path or link target in bytes, with its closing zero byte
+/// (include/uapi/linux/limits.h).
 const PATH_MAX: usize = 4096;
+/// The longest name of a file in bytes (ibidem).
+const NAME_MAX: usize = 255;
 
 /// File type bits of a mode (inode(7)).
 const S_IFDIR: u32 = 0o040_000;
 const S_IFREG: u32 = 0o100_000;
 const S_IFCHR: u32 = 0o020_000;
+const S_IFLNK: u32 = 0o120_000;
 
 /// What an entry of the tree is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Directory,
     File { mode: u32, content: Vec<u8> },
+    Link { target: Vec<u8> },
     CharDevice { major: u32, minor: u32 },
 }
 
@@ -87,6 +93,14 @@ impl Tree {
         self.add(path.as_ref(), Kind::File { mode: 0o755, content }, why)
     }
 
+    /// Adds a symbolic link.
+    ///
+    /// # Errors
+    /// As [`Tree::directory`].
+    pub fn link(&mut self, path: impl AsRef<[u8]>, target: &[u8], why: &str) -> Result<()> {
+        self.add(path.as_ref(), Kind::Link { target: target.to_owned() }, why)
+    }
+
     /// Adds `/dev` and `/dev/console`, which the kernel opens for PID 1 before
     /// anything is mounted (init/main.c, `console_on_rootfs`).
     ///
@@ -99,23 +113,17 @@ impl Tree {
     }
 
     fn add(&mut self, path: &[u8], kind: Kind, why: &str) -> Result<()> {
-        let shown = String::from_utf8_lossy(path).into_owned();
-        ensure!(path.starts_with(b"/") && path.len() > 1, "{shown} is no absolute path");
-        ensure!(path.len() < PATH_MAX, "{shown} is longer than {PATH_MAX} bytes");
-        let bad = |part: &[u8]| part.is_empty() || part == b"." || part == b"..";
-        ensure!(!path[1..].split(|byte| *byte == b'/').any(bad), "{shown} is no plain path");
-        ensure!(!path.contains(&0), "{shown} holds a zero byte");
-        let parent =
-            path.iter().rposition(|byte| *byte == b'/').map_or(&path[..0], |at| &path[..at]);
+        let shown = path.escape_ascii();
+        check_path(path).with_context(|| format!("archiving {shown}"))?;
+        check_kind(&kind).with_context(|| format!("archiving {shown}"))?;
+        let parent = path.rsplitn(2, |byte| *byte == b'/').nth(1).unwrap_or_default();
         let parent_kind = self.entries.get(parent).map(|entry| &entry.kind);
-        if !parent.is_empty() && parent_kind != Some(&Kind::Directory) {
-            bail!("{shown}: its directory is not in the tree");
-        }
-        if let Kind::File { content, .. } = &kind {
-            ensure!(u32::try_from(content.len()).is_ok(), "{shown} is larger than 4 GiB");
-        }
-        let entry = Entry { kind, why: why.to_owned() };
-        ensure!(self.entries.insert(path.to_owned(), entry).is_none(), "{shown} is there twice");
+        ensure!(
+            parent.is_empty() || parent_kind == Some(&Kind::Directory),
+            "archiving {shown}: its directory is not in the tree"
+        );
+        ensure!(!self.entries.contains_key(path), "archiving {shown}: it is there twice");
+        self.entries.insert(path.to_owned(), Entry { kind, why: why.to_owned() });
         Ok(())
     }
 
@@ -141,28 +149,49 @@ impl Tree {
         // is in it, and a prefix sorts first: parents come before children.
         for (number, (path, entry)) in (1u32..).zip(&self.entries) {
             write_entry(&mut output, number, path, entry)
-                .with_context(|| format!("archiving {}", String::from_utf8_lossy(path)))?;
+                .with_context(|| format!("archiving {}", path.escape_ascii()))?;
         }
-        newc::trailer(&mut output).context("ending the archive")?;
-        Ok(())
+        let trailer = Header { links: 1, ..Header::default() };
+        trailer.write(newc::TRAILER, &mut output).context("ending the archive")
     }
 }
 
-fn write_entry(output: &mut impl Write, number: u32, path: &[u8], entry: &Entry) -> Result<()> {
-    let name = std::str::from_utf8(&path[1..]).context("the path is no UTF-8")?;
-    let header = newc::Builder::new(name).ino(number).uid(0).gid(0).mtime(0);
-    let nothing: &[u8] = &[];
-    let (header, content) = match &entry.kind {
-        Kind::Directory => (header.mode(S_IFDIR | 0o755).nlink(2), nothing),
-        Kind::File { mode, content } => (header.mode(S_IFREG | mode).nlink(1), &content[..]),
-        Kind::CharDevice { major, minor } => {
-            let header = header.mode(S_IFCHR | 0o600).nlink(1);
-            (header.rdev_major(*major).rdev_minor(*minor), nothing)
+fn check_path(path: &[u8]) -> Result<()> {
+    ensure!(path.starts_with(b"/") && path.len() > 1, "it is no absolute path");
+    ensure!(path.len() < PATH_MAX, "the path has {} bytes or more", PATH_MAX);
+    ensure!(!path.contains(&0), "the path holds a zero byte");
+    ensure!(&path[1..] != newc::TRAILER, "this name ends an archive");
+    for name in path[1..].split(|byte| *byte == b'/') {
+        ensure!(!name.is_empty() && name != b"." && name != b"..", "it is no plain path");
+        ensure!(name.len() <= NAME_MAX, "a name has more than {NAME_MAX} bytes");
+    }
+    Ok(())
+}
+
+fn check_kind(kind: &Kind) -> Result<()> {
+    match kind {
+        Kind::File { content, .. } => {
+            ensure!(u32::try_from(content.len()).is_ok(), "the file has 4 GiB or more");
         }
+        Kind::Link { target } => {
+            let fits = !target.is_empty() && target.len() < PATH_MAX && !target.contains(&0);
+            ensure!(fits, "the link's target is empty, too long, or holds a zero byte");
+        }
+        Kind::Directory | Kind::CharDevice { .. } => {}
+    }
+    Ok(())
+}
+
+fn write_entry(output: &mut impl Write, inode: u32, path: &[u8], entry: &Entry) -> Result<()> {
+    let (mode, links, content, device) = match &entry.kind {
+        Kind::Directory => (S_IFDIR | 0o755, 2, &[][..], (0, 0)),
+        Kind::File { mode, content } => (S_IFREG | mode, 1, &content[..], (0, 0)),
+        Kind::Link { target } => (S_IFLNK | 0o777, 1, &target[..], (0, 0)),
+        Kind::CharDevice { major, minor } => (S_IFCHR | 0o600, 1, &[][..], (*major, *minor)),
     };
-    let len = u32::try_from(content.len()).context("a file of 4 GiB or more")?;
-    let mut writer = header.write(output, len);
-    io::copy(&mut &content[..], &mut writer)?;
-    writer.finish()?;
+    let bytes = u32::try_from(content.len()).context("a file of 4 GiB or more")?;
+    Header { inode, mode, links, bytes, device }.write(&path[1..], output)?;
+    output.write_all(content)?;
+    output.write_all(newc::padding(content.len()))?;
     Ok(())
 }

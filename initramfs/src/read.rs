@@ -1,9 +1,10 @@
 //! Reading an archive back, for those who want to see what is in an image.
 
-use std::io::{self, Read};
+use std::io::Read;
 
 use anyhow::{Context, Result};
-use cpio::newc;
+
+use crate::newc::{self, Header};
 
 /// An entry of an archive that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,17 +22,18 @@ pub struct Found {
 /// # Errors
 /// When it is no newc archive or ends too early.
 pub fn read(mut archive: impl Read) -> Result<Vec<Found>> {
-    let mut found = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
     loop {
-        let mut entry = newc::Reader::new(archive).context("reading a cpio entry")?;
-        if entry.entry().is_trailer() {
+        let place = || match found.last() {
+            Some(last) => format!("reading the cpio entry after {}", last.path),
+            None => "reading the first cpio entry".to_owned(),
+        };
+        let (header, name) = Header::read(&mut archive).with_context(place)?;
+        if name == newc::TRAILER {
             return Ok(found);
         }
-        let (bytes, mode) = (u64::from(entry.entry().file_size()), entry.entry().mode());
-        let path = format!("/{}", entry.entry().name());
-        let copied = io::copy(&mut entry, &mut io::sink()).context("reading a cpio entry")?;
-        anyhow::ensure!(copied == bytes, "reading a cpio entry: {path} ends too early");
-        found.push(Found { path, mode, bytes });
-        archive = entry.finish().context("reading a cpio entry")?;
+        newc::skip_content(&mut archive, header.bytes).with_context(place)?;
+        let path = format!("/{}", String::from_utf8_lossy(&name));
+        found.push(Found { path, mode: header.mode, bytes: header.bytes.into() });
     }
 }
