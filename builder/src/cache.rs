@@ -16,6 +16,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -29,6 +30,11 @@ use crate::progress::Progress;
 const KEPT: usize = 6;
 /// The description beside a step's results.
 const RECORD: &str = "step.json";
+
+/// The directories of a cache.
+const PARTS: &[&str] = &["steps", "work", "ccache", "logs", "tools", "sources", "apt"];
+/// Those that came over the network or took long to set up.
+const FETCHED: &[&str] = &["sources", "apt", "tools"];
 
 /// The inputs of a step by name: versions, digests, settings.
 pub type Inputs = BTreeMap<String, String>;
@@ -67,14 +73,47 @@ impl Cache {
         self.root.join("logs").join(format!("{step}.log"))
     }
 
-    /// Takes a lock below the cache that one build at a time can hold.
+    /// Keeps `appliance clean` away for as long as the lock is held.
     ///
     /// # Errors
     /// When the lock cannot be made or the wait is interrupted.
+    pub fn share(&self, progress: &Progress) -> Result<Lock> {
+        Lock::share(&self.root, || progress.notice("waiting for `appliance clean` to end"))
+    }
+
+    /// Takes the lock `name` of the cache, which one build at a time can hold.
+    ///
+    /// # Errors
+    /// As [`Cache::share`].
     pub fn lock(&self, name: &str, progress: &Progress) -> Result<Lock> {
         Lock::acquire(&self.root.join(name), || {
-            progress.notice(&format!("waiting for another build that holds {name} of the cache"));
+            progress.notice(&format!("waiting for another build to leave {name} of the cache"));
         })
+    }
+
+    /// What the cache holds, by the use of it, in bytes.
+    ///
+    /// # Errors
+    /// When a directory of it cannot be read.
+    pub fn sizes(&self) -> Result<Vec<(&'static str, u64)>> {
+        PARTS.iter().map(|part| Ok((*part, size_of(&self.root.join(part))?))).collect()
+    }
+
+    /// Deletes what builds have made; with `sources` also what was fetched for
+    /// them. Waits for builds that run.
+    ///
+    /// # Errors
+    /// When something cannot be deleted or the wait is interrupted.
+    pub fn clear(&self, sources: bool, progress: &Progress) -> Result<()> {
+        let _lock = Lock::acquire(&self.root, || progress.notice("waiting for a build to end"))?;
+        let kept = if sources { &[][..] } else { FETCHED };
+        let parts = PARTS.iter().filter(|part| !kept.contains(part));
+        parts.map(|part| remove_tree(&self.root.join(part))).collect()
+    }
+
+    /// Whether the step `name` need not run for these inputs.
+    pub fn has(&self, name: &str, inputs: &Inputs) -> bool {
+        is_sound(&self.root.join("steps").join(name).join(key(inputs)))
     }
 
     /// The results of the step `name` with these inputs; `work` makes them if
@@ -219,6 +258,22 @@ fn by_use(steps: &Path) -> Vec<PathBuf> {
         .collect();
     places.sort();
     places.into_iter().map(|(_, path)| path).collect()
+}
+
+/// Bytes that the files below `root` take on their file system.
+fn size_of(root: &Path) -> Result<u64> {
+    if !root.is_dir() {
+        return Ok(0);
+    }
+    let mut sum = 0;
+    for entry in root.read_dir().with_context(|| format!("reading {}", root.display()))? {
+        let entry = entry?;
+        sum += match entry.metadata()? {
+            meta if meta.is_dir() => size_of(&entry.path())?,
+            meta => meta.blocks() * 512,
+        };
+    }
+    Ok(sum)
 }
 
 fn prune(steps: &Path) -> Result<()> {

@@ -1,2 +1,34 @@
 //! The `appliance` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use appliance::cli::{Cli, Command};
+use appliance::{build, check, clean, doctor, generate, inspect, new, report, run};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return report::usage(&error),
+    };
+    match host::catch_interrupts().map_err(Into::into).and_then(|()| execute(cli.command)) {
+        Ok(code) => code,
+        Err(error) => report::error(&error),
+    }
+}
+
+fn execute(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::New { dir } => new::command(&dir),
+        Command::Build(args) => build::command(&args),
+        Command::Run(args) => run::command(&args),
+        Command::Test { out, json } => check::command(&out.path, json),
+        Command::Inspect { image, json } => inspect::command(&image, json),
+        Command::Doctor { json } => doctor::command(json),
+        Command::Clean { sources, dry_run } => clean::command(sources, dry_run),
+        Command::Schema => generate::schema(),
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man => generate::manual(),
+    }
+}

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -135,10 +136,10 @@ pub struct InitramfsEntry {
 pub struct SourceRecord {
     /// What it is the source of, as in `source.toml`.
     pub name: String,
-    /// Its version; `local` for a file of the user's.
+    /// Its version; the file name of a tarball of the user's.
     pub version: String,
-    /// SHA-256 of each archive, by file name.
-    pub sha256: BTreeMap<String, String>,
+    /// SHA-256 of the tarball.
+    pub sha256: String,
     /// Whether it is the one that the project was tested with.
     pub tested: bool,
 }
@@ -152,6 +153,16 @@ pub struct OutputFile {
     pub sha256: String,
     /// What it is for.
     pub why: String,
+}
+
+/// The form of a site's path in a manifest.
+pub fn encode_path(path: &Path) -> String {
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        text.push_str(&chunk.valid().replace('%', "%25"));
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("%{byte:02X}")));
+    }
+    text
 }
 
 impl Manifest {

@@ -149,6 +149,9 @@ fn an_archive_that_is_cut_or_damaged_is_an_error() {
     for len in [0, 5, 110, bytes.len() / 2, bytes.len() - 124] {
         assert!(initramfs::read(&bytes[..len]).is_err(), "{len}");
     }
+    let content = bytes.windows(8).position(|part| part == b"hostname").unwrap();
+    let error = format!("{:#}", initramfs::read(&bytes[..content + 4]).unwrap_err());
+    assert_eq!(error, "reading the cpio entry after /etc-more: the archive ends too early");
     // A digit of the first entry's inode, and of the length of its name.
     for at in [6, 94] {
         let mut damaged = bytes.clone();

@@ -22,6 +22,7 @@ use anyhow::{Context, Result};
 use host::{Lock, StagedDir, check_interrupt, failed, refused, remove_tree};
 
 use crate::home;
+use crate::manifest::SourceRecord;
 use crate::progress::Progress;
 use apt::{Apt, Download};
 use store::{File, Record};
@@ -293,6 +294,26 @@ impl<'a> Fetcher<'a> {
 }
 
 impl Source<'_> {
+    /// What the manifest says of it.
+    pub fn record(&self) -> SourceRecord {
+        SourceRecord {
+            name: self.spec.name.clone(),
+            version: self.version.clone(),
+            sha256: self.sha256.clone(),
+            tested: self.sha256 == self.spec.sha256,
+        }
+    }
+
+    /// What the key of a step says of it: the digests of tarball and patches.
+    pub fn key(&self) -> String {
+        match &self.origin {
+            Origin::User => self.sha256.clone(),
+            Origin::Stored(record) => {
+                record.files().map(|file| file.sha256.as_str()).collect::<Vec<_>>().join(" ")
+            }
+        }
+    }
+
     /// Checks every digest; call it before the files are read. Damaged files of
     /// the cache are fetched again. Gives the tarball.
     ///

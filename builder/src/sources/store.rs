@@ -138,10 +138,21 @@ fn member(dir: &Path, fetched: &[String], spec: &SourceSpec) -> Result<PathBuf> 
     Ok(name)
 }
 
-/// Takes Debian's patches out of the packaging (dpkg-source(1), format 3.0 quilt).
+/// Takes Debian's patches out of the packaging (dpkg-source(1)): one file in the
+/// format 1.0, a series in a tarball in the format 3.0 (quilt).
 fn patches(dir: &Path, fetched: &[String]) -> Result<Vec<PathBuf>> {
-    let packaging = fetched.iter().find(|name| name.contains(".debian.tar."));
-    let packaging = packaging.context("the source package is not in the format 3.0 (quilt)")?;
+    let packaging = |infix: &str| fetched.iter().find(|name| name.contains(infix));
+    if let Some(name) = packaging(".debian.tar.") {
+        return series(dir, name);
+    }
+    let name = packaging(".diff.gz").context("the source package has no packaging of Debian's")?;
+    let patch = Command::new("gzip").arg("-dc").arg(dir.join(name)).output()?;
+    let place = Path::new("patches").join(name.trim_end_matches(".gz"));
+    host::write_atomically(&dir.join(&place), &patch)?;
+    Ok(vec![place])
+}
+
+fn series(dir: &Path, packaging: &str) -> Result<Vec<PathBuf>> {
     let tree = dir.join("tree");
     fs::create_dir(&tree).with_context(|| format!("making {}", tree.display()))?;
     Command::new("tar").arg("-xf").arg(dir.join(packaging)).arg("-C").arg(&tree).run()?;
@@ -154,9 +165,9 @@ fn patches(dir: &Path, fetched: &[String]) -> Result<Vec<PathBuf>> {
         }
         let name = format!("{:03}-{}", patches.len() + 1, patch.replace('/', "-"));
         let place = Path::new("patches").join(name);
-        fs::create_dir_all(dir.join("patches"))?;
-        fs::copy(from.join(patch), dir.join(&place))
-            .with_context(|| format!("copying the patch {patch} of {packaging}"))?;
+        let bytes = fs::read(from.join(patch))
+            .with_context(|| format!("reading the patch {patch} of {packaging}"))?;
+        host::write_atomically(&dir.join(&place), &bytes)?;
         patches.push(place);
     }
     remove_tree(&tree)?;

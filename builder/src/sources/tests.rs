@@ -178,3 +178,19 @@ fn patches_of_debian_are_kept_in_their_order() {
     assert_eq!(record.file.sha256, specs["server"].sha256);
     assert_eq!(fs::read_dir(&dir).unwrap().count(), 2);
 }
+
+#[test]
+fn the_patch_of_an_old_format_is_kept() {
+    let place = Place::new();
+    let dir = place.dir.path().join("fetched");
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("server_1.4.2.orig.tar.gz"), UPSTREAM).unwrap();
+    fs::write(dir.join("server_1.4.2-1.diff"), "--- a\n+++ b\n").unwrap();
+    host::Command::new("gzip").arg(dir.join("server_1.4.2-1.diff")).run().unwrap();
+
+    let specs = tested::read(&place.dir.path().join("repository")).unwrap();
+    let record = store::unpack(&dir, &specs["server"], "1.4.2-1").unwrap();
+    assert_eq!(record.patches[0].path, Path::new("patches/server_1.4.2-1.diff"));
+    let kept = fs::read_to_string(dir.join(&record.patches[0].path)).unwrap();
+    assert_eq!(kept, "--- a\n+++ b\n");
+}

@@ -9,7 +9,7 @@ use host::{Problem, nearest, refused};
 use super::Spec;
 
 /// The name of the file in a project's directory.
-pub const FILE_NAME: &str = "appliance.toml";
+const FILE_NAME: &str = "appliance.toml";
 
 /// A specification and where it stands.
 #[derive(Clone, Debug)]
@@ -120,7 +120,7 @@ mod tests {
     fn the_least_that_is_a_project() {
         let spec = parse(GOOD, Path::new("a.toml")).unwrap();
         assert_eq!(spec.server.port.0, 80);
-        assert!(spec.disk.read_only);
+        assert!(spec.disk.is_none());
     }
 
     #[test]

@@ -28,8 +28,7 @@ pub struct Spec {
     /// The static network configuration.
     pub network: NetworkSpec,
     /// The disk of the site.
-    #[serde(default)]
-    pub disk: DiskSpec,
+    pub disk: Option<DiskSpec>,
     /// Where logs go.
     #[serde(default)]
     pub log: LogSpec,

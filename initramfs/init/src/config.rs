@@ -1,7 +1,9 @@
 //! `/etc/appliance.conf`: what the builder tells PID 1.
 //!
-//! One `key value` a line, strictly read. [`Config`] is both the parsed form and,
-//! shown, the file.
+//! One `key value` a line, strictly read: a key that is unknown, or there twice
+//! where it can only be once, is an error. [`Config`] is both the parsed form and,
+//! shown, the file. Words are parted by one space, so that a word of the server's
+//! command line cannot hold one.
 
 use core::fmt;
 use core::net::IpAddr;
@@ -58,12 +60,15 @@ pub struct Address {
     pub prefix: u8,
 }
 
+/// The kinds of file system that PID 1 recognises.
+const FILESYSTEMS: [&str; 2] = ["ext3", "ext4"];
+
 /// The file system of the site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Site<'a> {
     /// UUID of the file system.
     pub uuid: Uuid,
-    /// Its type as mount names it.
+    /// Its type as mount names it: ext3 or ext4.
     pub filesystem: &'a str,
     /// Whether it is mounted read-only.
     pub read_only: bool,
@@ -148,27 +153,36 @@ impl<'a> Config<'a> {
     }
 
     fn set(&mut self, key: &str, value: &'a str) -> Result<(), &'static str> {
-        let full = "there are too many of them";
         match key {
-            "hostname" => self.hostname = value,
-            "mtu" => self.mtu = Some(number(value)?),
-            "address" => self.addresses.push(address(value)?).then_some(()).ok_or(full)?,
-            "gateway" => {
-                let ip = value.parse().map_err(|_| "no IP address")?;
-                self.gateways.push(ip).then_some(()).ok_or(full)?;
-            }
-            "site" => self.site = Some(site(value)?),
-            "server" => {
-                for word in value.split(' ') {
-                    self.server.push(word).then_some(()).ok_or(full)?;
-                }
-            }
-            "port" => self.port = number(value)?,
-            "memory" => self.memory = number(value)?,
-            _ => return Err("unknown key"),
+            "hostname" => once(self.hostname.is_empty(), &mut self.hostname, value),
+            "mtu" => once(self.mtu.is_none(), &mut self.mtu, Some(number(value)?)),
+            "address" => one_more(&mut self.addresses, address(value)?),
+            "gateway" => one_more(&mut self.gateways, value.parse().map_err(|_| "no IP address")?),
+            "site" => once(self.site.is_none(), &mut self.site, Some(site(value)?)),
+            "server" if self.server.iter().next().is_some() => Err(TWICE),
+            "server" => value.split(' ').try_for_each(|word| match word {
+                "" => Err("an empty word"),
+                word => one_more(&mut self.server, word),
+            }),
+            "port" => once(self.port == 0, &mut self.port, number(value)?),
+            "memory" => once(self.memory == 0, &mut self.memory, number(value)?),
+            _ => Err("unknown key"),
         }
-        Ok(())
     }
+}
+
+const TWICE: &str = "the key is there twice";
+
+fn once<T>(is_first: bool, place: &mut T, value: T) -> Result<(), &'static str> {
+    if !is_first {
+        return Err(TWICE);
+    }
+    *place = value;
+    Ok(())
+}
+
+fn one_more<T: Copy>(list: &mut List<T>, item: T) -> Result<(), &'static str> {
+    list.push(item).then_some(()).ok_or("there are too many of them")
 }
 
 fn number<T: FromStr>(text: &str) -> Result<T, &'static str> {
@@ -195,6 +209,9 @@ fn site(text: &str) -> Result<Site<'_>, &'static str> {
         "rw" => false,
         _ => return Err("neither ro nor rw"),
     };
+    if !FILESYSTEMS.contains(&filesystem) {
+        return Err("neither ext3 nor ext4");
+    }
     Ok(Site { uuid: Uuid::parse(uuid).ok_or("no UUID")?, filesystem, read_only })
 }
 
@@ -224,6 +241,7 @@ impl fmt::Display for Config<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::format;
     use std::string::ToString;
 
     use super::*;
@@ -231,6 +249,7 @@ mod tests {
     const TEXT: &str = "hostname web\nmtu 1400\naddress 10.0.2.15/24\naddress 2001:db8::2/64\n\
         gateway 10.0.2.2\nsite 00112233-4455-6677-8899-aabbccddeeff ext3 ro\n\
         server /sbin/lighttpd -D\nport 80\nmemory 32\n";
+    const LEAST: &str = "hostname web\naddress ::1/128\nserver /server\nport 1\nmemory 0\n";
 
     #[test]
     fn what_is_written_is_what_is_read() {
@@ -238,18 +257,28 @@ mod tests {
         assert_eq!(config.to_string(), TEXT);
         assert_eq!(config.server.iter().count(), 2);
         assert!(config.site.unwrap().read_only);
+        assert_eq!(Config::parse(LEAST).unwrap().to_string(), LEAST);
+        let writable = TEXT.replace(" ext3 ro", " ext4 rw");
+        assert_eq!(Config::parse(&writable).unwrap().to_string(), writable);
     }
 
     #[test]
     fn a_wrong_line_is_named() {
         for (line, what) in [
+            ("", "unknown key"),
             ("colour red", "unknown key"),
-            ("port 70000", "no number, or one out of range"),
+            ("mtu 65536", "no number, or one out of range"),
+            ("mtu", "no number, or one out of range"),
             ("address 10.0.0.1", "no prefix length"),
             ("address 10.0.0.1/33", "prefix length out of range"),
+            ("address x/3", "no IP address"),
             ("gateway x", "no IP address"),
             ("site x ext3 ro", "no UUID"),
             ("site x ext3", "not UUID, type and ro or rw"),
+            ("site 00112233-4455-6677-8899-aabbccddeeff xfs ro", "neither ext3 nor ext4"),
+            ("site 00112233-4455-6677-8899-aabbccddeeff ext3 no", "neither ro nor rw"),
+            ("server /sbin/lighttpd  -D", "an empty word"),
+            ("hostname other", TWICE),
         ] {
             let text = TEXT.replace("mtu 1400", line);
             let error = Config::parse(&text).unwrap_err();
@@ -258,8 +287,30 @@ mod tests {
     }
 
     #[test]
+    fn what_can_only_be_once_is_there_once() {
+        for line in TEXT.lines() {
+            let text = format!("{TEXT}{line}\n");
+            let repeated = line.starts_with("address") || line.starts_with("gateway");
+            let error = Config::parse(&text).err();
+            assert_eq!(error.map(|error| error.what), (!repeated).then_some(TWICE), "{line}");
+        }
+    }
+
+    #[test]
+    fn lists_have_an_end() {
+        let text = format!("{LEAST}{}", "gateway ::1\n".repeat(LIST_MAX));
+        assert_eq!(Config::parse(&text).unwrap().gateways.iter().count(), LIST_MAX);
+        let text = format!("{text}gateway ::1\n");
+        assert_eq!(Config::parse(&text).unwrap_err().what, "there are too many of them");
+    }
+
+    #[test]
     fn what_is_missing_is_named() {
-        let error = Config::parse("hostname x\n").unwrap_err();
-        assert_eq!(error.to_string(), "a key is missing: address");
+        for key in ["hostname", "address", "server", "port"] {
+            let text: std::string::String =
+                LEAST.lines().filter(|line| !line.starts_with(key)).map(|l| format!("{l}\n")).collect();
+            let error = Config::parse(&text).unwrap_err();
+            assert_eq!(error.to_string(), format!("a key is missing: {key}"));
+        }
     }
 }

@@ -10,5 +10,6 @@ extern crate std;
 pub mod config;
 pub mod devices;
 pub mod netlink;
+pub mod ram;
 pub mod restart;
 pub mod superblock;

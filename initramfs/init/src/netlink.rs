@@ -17,6 +17,8 @@ const REQUEST: u16 = 0x05;
 const CREATE: u16 = 0x600;
 /// `NLMSG_ERROR`, which also carries the acknowledgement.
 const ERROR: u16 = 2;
+/// The answer is not one that the protocol knows (errno-base.h).
+const EPROTO: i32 = 71;
 const HEADER_LEN: usize = 16;
 
 const IFF_UP: u32 = 1;
@@ -94,17 +96,26 @@ fn family(ip: IpAddr) -> u8 {
     if ip.is_ipv4() { AF_INET } else { AF_INET6 }
 }
 
-/// Switches an interface on, with an MTU if one is given.
-pub fn link_up(interface: u32, mtu: Option<u16>) -> Request {
+/// The beginning of a request about an interface.
+fn link(interface: u32, flags: u32) -> Request {
     let mut request = Request::new(RTM_NEWLINK, 0);
     // struct ifinfomsg: family, pad, type, index, flags, change.
     request.put(&[0; 4]);
     request.put(&interface.to_ne_bytes());
-    request.put(&IFF_UP.to_ne_bytes());
-    request.put(&IFF_UP.to_ne_bytes());
-    if let Some(mtu) = mtu {
-        request.attribute(IFLA_MTU, &u32::from(mtu).to_ne_bytes());
-    }
+    request.put(&flags.to_ne_bytes());
+    request.put(&flags.to_ne_bytes());
+    request
+}
+
+/// Switches an interface on.
+pub fn link_up(interface: u32) -> Request {
+    link(interface, IFF_UP).finish()
+}
+
+/// Sets the MTU of an interface in bytes.
+pub fn set_mtu(interface: u32, mtu: u16) -> Request {
+    let mut request = link(interface, 0);
+    request.attribute(IFLA_MTU, &u32::from(mtu).to_ne_bytes());
     request.finish()
 }
 
@@ -135,14 +146,14 @@ pub fn add_gateway(interface: u32, gateway: IpAddr) -> Request {
 /// The kernel's answer to a request: done, or an errno.
 ///
 /// # Errors
-/// The errno; 0 when the answer is none that a request can get.
+/// The errno; `EPROTO` when this is no answer.
 pub fn answer(reply: &[u8]) -> Result<(), i32> {
     let kind = reply.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
     let code = reply.get(HEADER_LEN..HEADER_LEN + 4).and_then(|bytes| bytes.try_into().ok());
     match (kind, code.map(i32::from_ne_bytes)) {
         (Some(ERROR), Some(0)) => Ok(()),
         (Some(ERROR), Some(code)) => Err(code.saturating_neg()),
-        _ => Err(0),
+        _ => Err(EPROTO),
     }
 }
 
@@ -159,14 +170,22 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_set_up_with_its_mtu() {
+    fn a_link_is_switched_on() {
+        let expected = message(&[
+            &[32, 0, 0, 0, 16, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[0, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0],
+        ]);
+        assert_eq!(link_up(2).bytes(), expected);
+    }
+
+    #[test]
+    fn a_link_gets_an_mtu() {
         let expected = message(&[
             &[40, 0, 0, 0, 16, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-            &[0, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0],
+            &[0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             &[8, 0, 4, 0, 0xdc, 0x05, 0, 0],
         ]);
-        assert_eq!(link_up(2, Some(1500)).bytes(), expected);
-        assert_eq!(link_up(2, None).bytes().len(), 32);
+        assert_eq!(set_mtu(2, 1500).bytes(), expected);
     }
 
     #[test]
@@ -182,11 +201,18 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_address_is_ready_at_once() {
+    fn an_ipv6_address_is_added_without_detection() {
         let address = Address { ip: core::net::Ipv6Addr::LOCALHOST.into(), prefix: 64 };
-        let request = add_address(2, address);
-        assert_eq!(request.bytes().len(), 64);
-        assert_eq!(request.bytes()[16..20], [10, 64, IFA_F_NODAD, 0]);
+        let one = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        let expected = message(&[
+            &[64, 0, 0, 0, 20, 0, 5, 6, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[10, 64, IFA_F_NODAD, 0, 2, 0, 0, 0],
+            &[20, 0, 2, 0],
+            &one,
+            &[20, 0, 1, 0],
+            &one,
+        ]);
+        assert_eq!(add_address(2, address).bytes(), expected);
     }
 
     #[test]
@@ -203,11 +229,11 @@ mod tests {
     #[test]
     fn answers_are_done_or_an_errno() {
         let mut reply = [0; 36];
-        assert_eq!(answer(&reply), Err(0));
+        assert_eq!(answer(&reply), Err(EPROTO));
         reply[4] = 2;
         assert_eq!(answer(&reply), Ok(()));
         reply[16..20].copy_from_slice(&(-17i32).to_ne_bytes());
         assert_eq!(answer(&reply), Err(17));
-        assert_eq!(answer(&reply[..10]), Err(0));
+        assert_eq!(answer(&reply[..10]), Err(EPROTO));
     }
 }

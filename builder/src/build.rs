@@ -1,0 +1,178 @@
+//! A build, as one recipe: the plan is carried out step by step, each through
+//! the cache, and the results take the output directory's place at the end.
+
+mod init;
+mod initramfs;
+mod kernel;
+mod notices;
+mod output;
+mod server;
+mod tools;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::cache::Cache;
+use crate::cli::BuildArgs;
+use crate::disk::Format;
+use crate::home;
+use crate::manifest::Manifest;
+use crate::plan::Plan;
+use crate::progress::Progress;
+use crate::sources::{FetchOptions, Fetcher};
+use crate::spec;
+use crate::target::Target;
+use crate::text::{duration, size};
+
+/// What is asked of a build.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// A project's directory or file.
+    pub project: PathBuf,
+    /// What to build for.
+    pub target: Target,
+    /// The output directory; `build/NAME-TARGET` if not given.
+    pub out: Option<PathBuf>,
+    /// Disk images to write.
+    pub formats: Vec<Format>,
+    /// Where sources may come from.
+    pub fetch: FetchOptions,
+    /// The directory of the cache.
+    pub cache: PathBuf,
+}
+
+/// What a build has made.
+#[derive(Debug)]
+pub struct Built {
+    /// The output directory.
+    pub out: PathBuf,
+    /// What it holds.
+    pub manifest: Manifest,
+    /// Whether it was there already, with all its inputs the same.
+    pub unchanged: bool,
+}
+
+/// The bench that every step of one build works at.
+struct Bench<'a> {
+    plan: &'a Plan,
+    cache: Cache,
+    fetcher: Fetcher<'a>,
+    progress: &'a Progress,
+}
+
+impl<'a> Bench<'a> {
+    fn new(request: &Request, plan: &'a Plan, progress: &'a Progress) -> Self {
+        let cache = Cache::new(request.cache.clone());
+        let fetcher = Fetcher::new(cache.root(), request.fetch.clone(), progress);
+        Self { plan, cache, fetcher, progress }
+    }
+}
+
+/// Carries out a build.
+///
+/// # Errors
+/// Refused when the request cannot be carried out as given; otherwise when a
+/// step fails. The output directory is then as it was before.
+pub fn build(request: &Request, progress: &Progress) -> Result<Built> {
+    let project = spec::load(&request.project)?;
+    let plan = Plan::new(&project, request.target)?;
+    let place = request
+        .out
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(format!("build/{}-{}", plan.name, plan.target.name())));
+    output::check_place(&place)?;
+    let bench = Bench::new(request, &plan, progress);
+    let _shared = bench.cache.share(progress)?;
+
+    let kernel = kernel::build(&bench)?;
+    let server = server::build(&bench)?;
+    let init = init::build(&bench)?;
+    let initramfs = initramfs::build(&bench, &server, &init)?;
+    output::write(&bench, &place, &request.formats, output::Parts { kernel, server, initramfs })
+}
+
+/// Carries out `appliance build`.
+///
+/// # Errors
+/// As [`build`].
+pub fn command(args: &BuildArgs) -> Result<ExitCode> {
+    let request = request(args);
+    let progress = Progress::new(args.verbose);
+    if args.show_config || args.diff_config {
+        return show_configuration(&request, args, &progress);
+    }
+    let start = Instant::now();
+    let built = build(&request, &progress)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&built.manifest)?);
+    } else {
+        tell(&built, start.elapsed());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn request(args: &BuildArgs) -> Request {
+    let given = [
+        ("kernel", &args.kernel_source),
+        ("lighttpd", &args.lighttpd_source),
+        ("musl", &args.musl_source),
+    ];
+    let overrides = given
+        .into_iter()
+        .filter_map(|(name, path)| Some((name.to_owned(), path.clone()?)))
+        .collect();
+    Request {
+        project: args.project.clone().unwrap_or_else(|| home::repository().join("examples/hello")),
+        target: args.target,
+        out: args.output.clone(),
+        formats: args.format.clone(),
+        fetch: FetchOptions { locked: args.locked, offline: args.offline, overrides },
+        cache: home::cache(),
+    }
+}
+
+/// Derives the kernel's configuration and prints it, or its difference from
+/// Debian's.
+fn show_configuration(request: &Request, args: &BuildArgs, progress: &Progress) -> Result<ExitCode> {
+    let project = spec::load(&request.project)?;
+    let plan = Plan::new(&project, request.target)?;
+    let bench = Bench::new(request, &plan, progress);
+    let _shared = bench.cache.share(progress)?;
+    let configuration = kernel::configuration(&bench)?;
+    if args.diff_config {
+        let there = bench.fetcher.get("kernel-cloud-config")?;
+        let path = there.verified()?;
+        let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let difference = configuration.difference(&text);
+        if args.json {
+            println!("{}", serde_json::to_string_pretty(&difference)?);
+        } else {
+            print!("{difference}");
+        }
+    } else if args.json {
+        println!("{}", serde_json::to_string_pretty(&configuration.settings())?);
+    } else {
+        configuration.settings().iter().for_each(|setting| println!("{setting}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says what was made and how to start it.
+fn tell(built: &Built, time: Duration) {
+    let (out, manifest) = (built.out.display(), &built.manifest);
+    if built.unchanged {
+        println!("{out} is up to date ({})", duration(time));
+    } else {
+        println!("built {out} in {}", duration(time));
+    }
+    for (name, file) in &manifest.files {
+        println!("  {name:15} {:>9}  {}", size(file.bytes), file.why);
+    }
+    println!("Linux {}, serving {} files on port {}", manifest.kernel, manifest.site.len(), manifest.server.port);
+    println!("start it with:    appliance run {out}");
+    println!("see what is in:   appliance inspect {out}");
+}

@@ -1,0 +1,106 @@
+//! The kernel: source, configuration, compile.
+
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+
+use anyhow::{Context, Result};
+use host::{Lock, digest_tree};
+use kernel::{Compile, Configuration, Requested};
+
+use super::Bench;
+use crate::cache::{Inputs, key};
+use crate::home;
+use crate::manifest::SourceRecord;
+use crate::sources::Source;
+
+/// A compiled kernel.
+pub(super) struct Built {
+    /// The directory with `vmlinuz`, `vmlinux`, `System.map`, `kernel.config`.
+    pub dir: PathBuf,
+    /// The version, as the kernel itself says it.
+    pub version: String,
+    /// What it was built from.
+    pub source: SourceRecord,
+}
+
+/// Everything that a kernel of this plan depends on.
+struct Recipe<'a> {
+    source: Source<'a>,
+    patches: PathBuf,
+    requested: Vec<Requested>,
+    inputs: Inputs,
+}
+
+/// Compiles the kernel of the plan, unless the cache has it.
+pub(super) fn build(bench: &Bench) -> Result<Built> {
+    let recipe = Recipe::new(bench)?;
+    let what = "compile the kernel";
+    let dir = if bench.cache.has("kernel", &recipe.inputs) {
+        bench.cache.step("kernel", what, &recipe.inputs, bench.progress, |_| Ok(()))?
+    } else {
+        let (tree, lock) = recipe.tree(bench)?;
+        let configuration = recipe.configure(bench, &tree)?;
+        let dir = bench.cache.step("kernel", what, &recipe.inputs, bench.progress, |job| {
+            let jobs = available_parallelism().map_or(1, std::num::NonZero::get);
+            let ccache = bench.cache.ccache();
+            kernel::compile(&tree, &configuration, Compile { ccache: Some(&ccache), jobs }, job)
+        })?;
+        drop(lock);
+        dir
+    };
+    let image = dir.join("vmlinuz");
+    let reading = || format!("reading {}", image.display());
+    let version = images::bzimage::version(&mut std::fs::File::open(&image).with_context(reading)?)
+        .with_context(reading)?;
+    Ok(Built { dir, version, source: recipe.source.record() })
+}
+
+/// Derives the configuration without compiling anything.
+pub(super) fn configuration(bench: &Bench) -> Result<Configuration> {
+    let recipe = Recipe::new(bench)?;
+    let (tree, _lock) = recipe.tree(bench)?;
+    recipe.configure(bench, &tree)
+}
+
+impl<'a> Recipe<'a> {
+    fn new(bench: &'a Bench) -> Result<Self> {
+        let source = bench.fetcher.get("kernel")?;
+        let patches = home::repository().join("kernel/patches");
+        let requested = kernel::requests(&bench.plan.kernel.needs, &bench.plan.kernel.options)?;
+        let mut inputs = kernel::toolchain_id()?;
+        inputs.insert("source".into(), source.key());
+        let digest = digest_tree(&patches).context("reading the patches of the kernel")?;
+        inputs.insert("patches".into(), digest.to_string());
+        let asked: Vec<String> = requested
+            .iter()
+            .map(|requested| format!("{}={}", requested.symbol, requested.value))
+            .collect();
+        inputs.insert("options".into(), asked.join(" "));
+        Ok(Self { source, patches, requested, inputs })
+    }
+
+    /// The unpacked and patched tree, which is ours while we hold the lock.
+    fn tree(&self, bench: &Bench) -> Result<(PathBuf, Lock)> {
+        let lock = bench.cache.lock("work/kernel", bench.progress)?;
+        let name = Inputs::from([
+            ("source".into(), self.inputs["source"].clone()),
+            ("patches".into(), self.inputs["patches"].clone()),
+        ]);
+        let tree = bench.cache.root().join("work/kernel").join(key(&name));
+        if !tree.exists() {
+            let line = bench.progress.begin("unpack the kernel's source");
+            let tarball = self.source.verified()?;
+            kernel::unpack(tarball, &self.patches, &tree, &bench.cache.log("kernel-source"))?;
+            line.done();
+        }
+        Ok((tree, lock))
+    }
+
+    fn configure(&self, bench: &Bench, tree: &Path) -> Result<Configuration> {
+        let line = bench.progress.begin("configure the kernel");
+        let log = bench.cache.log("kernel-configuration");
+        let configuration = kernel::configure(tree, &self.requested, &log)?;
+        line.done();
+        Ok(configuration)
+    }
+}

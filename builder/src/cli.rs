@@ -1,0 +1,168 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+
+use crate::disk::Format;
+use crate::run::Firmware;
+use crate::target::Target;
+
+/// Builds a bootable virtual-machine image around one server program
+#[derive(Debug, Parser)]
+#[command(name = "appliance", version, max_term_width = 80, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the command can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a new project: an appliance.toml with comments and a sample site
+    New {
+        /// The directory to make; its name becomes the appliance's
+        #[arg(value_hint = ValueHint::DirPath)]
+        dir: PathBuf,
+    },
+    /// Build an image
+    Build(BuildArgs),
+    /// Boot an image in QEMU; Ctrl-C shuts it down
+    Run(RunArgs),
+    /// Boot an image with each firmware and compare every file of its site
+    Test {
+        #[command(flatten)]
+        out: Out,
+        /// Print the verdicts as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what an image holds and why, and where its bytes go
+    Inspect {
+        /// The directory of a build, or a disk image
+        #[arg(value_name = "OUT | IMAGE", default_value = DEFAULT_OUT)]
+        image: PathBuf,
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what this machine has and lacks for building
+    Doctor {
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Empty the cache of what builds have made
+    Clean {
+        /// Remove fetched sources and tools too
+        #[arg(long)]
+        sources: bool,
+        /// Only say where the cache is and how large
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print the JSON schema of appliance.toml
+    Schema,
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page in roff
+    Man,
+}
+
+/// Where a build without `-o` of the project without a name puts its output.
+const DEFAULT_OUT: &str = "build/hello-kvm";
+
+/// The directory of a build.
+#[derive(Debug, Args)]
+pub struct Out {
+    /// The directory of a build
+    #[arg(value_name = "OUT", default_value = DEFAULT_OUT, value_hint = ValueHint::DirPath)]
+    pub path: PathBuf,
+}
+
+/// What `appliance build` takes.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// A project's directory or its appliance.toml [default: examples/hello]
+    #[arg(value_name = "DIR | FILE.toml", value_hint = ValueHint::AnyPath)]
+    pub project: Option<PathBuf>,
+    /// What to build for
+    #[arg(long, value_enum, default_value = "kvm")]
+    pub target: Target,
+    /// The directory to make [default: build/NAME-TARGET]
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+    /// Disk images to write, with commas between
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "qcow2")]
+    pub format: Vec<Format>,
+    /// Print the manifest as JSON when done
+    #[arg(long)]
+    pub json: bool,
+    /// Refuse sources other than the tested ones
+    #[arg(long)]
+    pub locked: bool,
+    /// Use only what was fetched before
+    #[arg(long)]
+    pub offline: bool,
+    /// Build the kernel from this tarball
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub kernel_source: Option<PathBuf>,
+    /// Build the server from this tarball
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub lighttpd_source: Option<PathBuf>,
+    /// Build the C library from this tarball
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub musl_source: Option<PathBuf>,
+    /// Print the derived kernel configuration with reasons, and stop
+    #[arg(long, conflicts_with = "diff_config")]
+    pub show_config: bool,
+    /// Print how it differs from Debian's cloud configuration, and stop
+    #[arg(long)]
+    pub diff_config: bool,
+    /// Say why each step runs
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// What `appliance run` takes.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub out: Out,
+    /// How the machine starts
+    #[arg(long, value_enum, default_value = "direct")]
+    pub firmware: Firmware,
+    /// Memory of the machine in MiB [default: what the image needs]
+    #[arg(long, value_name = "MIB")]
+    pub memory: Option<u32>,
+    /// Local port to forward [default: 8080, or a free one]
+    #[arg(long)]
+    pub port: Option<u16>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_80_columns() {
+        let mut command = Cli::command();
+        command.build();
+        for sub in command.get_subcommands_mut() {
+            for line in sub.render_long_help().to_string().lines() {
+                assert!(line.chars().count() <= 80, "{}: {line}", sub.get_name());
+            }
+        }
+    }
+}

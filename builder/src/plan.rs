@@ -1,0 +1,118 @@
+//! The plan: everything that follows from a specification for one target.
+//!
+//! Here values are checked against each other and against the files that they
+//! name. What comes after the plan is a function of it.
+
+mod kernel;
+mod network;
+mod server;
+
+use anyhow::Result;
+use host::{Digest, digest_bytes};
+
+use crate::disk::site::Site;
+use crate::manifest::Memory;
+use crate::spec::{DiskSize, DiskSpec, FilesystemKind, Project, StorageKind};
+use crate::target::Target;
+
+pub use kernel::Kernel;
+pub use network::Network;
+pub use server::Server;
+
+/// What is to be built.
+#[derive(Debug)]
+pub struct Plan {
+    /// Name of the appliance.
+    pub name: String,
+    /// What it is built for.
+    pub target: Target,
+    /// The kernel's needs and command line.
+    pub kernel: Kernel,
+    /// The server program.
+    pub server: Server,
+    /// The static network.
+    pub network: Network,
+    /// The files that are served.
+    pub site: Site,
+    /// Where the guest keeps them.
+    pub storage: Storage,
+    /// The smallest memory that serves.
+    pub memory: Memory,
+}
+
+/// Where the guest keeps the site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// On a file system of its disk.
+    Disk {
+        /// The kind of file system.
+        filesystem: FilesystemKind,
+        /// Its size.
+        size: DiskSize,
+        /// Whether the guest mounts it read-only.
+        read_only: bool,
+    },
+    /// In the initramfs.
+    Ram,
+}
+
+impl Plan {
+    /// Derives the plan of a project for a target.
+    ///
+    /// # Errors
+    /// Refused when the specification contradicts itself or names files that are
+    /// not as they must be.
+    pub fn new(project: &Project, target: Target) -> Result<Self> {
+        let spec = &project.spec;
+        let storage = storage(project)?;
+        let network = network::plan(project)?;
+        let site = Site::collect(&project.path(&spec.server.root))?;
+        let server = server::plan(project, &network, &site)?;
+        let kernel = kernel::plan(project, target, &storage, &network)?;
+        let memory = memory(&storage, site.bytes());
+        Ok(Self {
+            name: spec.name.to_string(),
+            target,
+            kernel,
+            server,
+            network,
+            site,
+            storage,
+            memory,
+        })
+    }
+
+    /// What the disk's GUIDs and UUIDs are derived from: they follow the content,
+    /// so that a kernel never serves the site of another build.
+    ///
+    pub fn seed(&self) -> Digest {
+        digest_bytes(format!("{} {:?} {}", self.name, self.storage, self.site.digest()).as_bytes())
+    }
+}
+
+fn storage(project: &Project) -> Result<Storage> {
+    match (project.spec.server.storage, &project.spec.disk) {
+        (StorageKind::Ram, None) => Ok(Storage::Ram),
+        (StorageKind::Ram, Some(_)) => Err(project
+            .refuse("server", "storage", "with \"ram\" there is no disk, but the file has a [disk] section")
+            .hint("remove the section, or use storage = \"disk\"")
+            .into()),
+        (StorageKind::Disk, disk) => {
+            let DiskSpec { filesystem, size, read_only } = disk.clone().unwrap_or_default();
+            Ok(Storage::Disk { filesystem, size, read_only })
+        }
+    }
+}
+
+/// The smallest memory that serves: measured for a small site by the boot tests,
+/// which start with exactly this much; a site in the initramfs is there twice
+/// while it is unpacked, and a third time where a boot loader has read it.
+fn memory(storage: &Storage, site_bytes: u64) -> Memory {
+    let in_ram = if *storage == Storage::Ram { site_bytes } else { 0 };
+    let mib = |copies: u64| u32::try_from((in_ram * copies).div_ceil(1 << 20)).unwrap_or(u32::MAX);
+    Memory {
+        direct: mib(2).saturating_add(32),
+        bios: mib(2).saturating_add(64),
+        uefi: mib(3).saturating_add(96),
+    }
+}

@@ -1,0 +1,73 @@
+//! The kernel's part of a plan.
+
+use anyhow::Result;
+use kernel::{Disk, Hypervisor, Needs, Requested, Value};
+
+use super::{Network, Storage};
+use crate::spec::{KernelValue, Project};
+use crate::target::Target;
+
+/// What every command line begins with: the console, nothing on it that is no
+/// warning, and a restart five seconds after a panic.
+const CMDLINE: &str = "console=ttyS0 quiet panic=5";
+/// The longest command line in bytes (`COMMAND_LINE_SIZE` of arch/x86, less its
+/// closing zero).
+const CMDLINE_MAX: usize = 2047;
+
+/// The kernel of an appliance.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// What it must be able to do.
+    pub needs: Needs,
+    /// What the user asks for beyond.
+    pub options: Vec<Requested>,
+    /// Its command line.
+    pub cmdline: String,
+}
+
+pub(super) fn plan(
+    project: &Project,
+    target: Target,
+    storage: &Storage,
+    network: &Network,
+) -> Result<Kernel> {
+    let needs = Needs {
+        hypervisor: match target {
+            Target::Kvm => Hypervisor::Kvm,
+        },
+        disk: match storage {
+            Storage::Disk { read_only, .. } => Some(Disk { writable: !read_only }),
+            Storage::Ram => None,
+        },
+        ipv6: network.has_ipv6(),
+        efi: true,
+    };
+    Ok(Kernel { needs, options: options(project), cmdline: cmdline(project)? })
+}
+
+fn options(project: &Project) -> Vec<Requested> {
+    let options = &project.spec.kernel.options;
+    let requested = options.iter().map(|(symbol, value)| {
+        let value = match value {
+            KernelValue::Switch(on) => Value::Switch(*on),
+            KernelValue::Number(number) => Value::Number(*number),
+            KernelValue::Text(text) => Value::from_text(text.clone()),
+        };
+        let place = format!("{}: kernel.options.{}", project.file.display(), symbol.as_str());
+        Requested::by_user(symbol.as_str(), value, place)
+    });
+    requested.collect()
+}
+
+fn cmdline(project: &Project) -> Result<String> {
+    let added = project.spec.kernel.command_line.trim();
+    let refuse = |what: &str| project.refuse("kernel", "command-line", what);
+    if !added.chars().all(|c| c.is_ascii_graphic() || c == ' ') {
+        return Err(refuse("only printable ASCII on one line can be a command line").into());
+    }
+    let cmdline = format!("{CMDLINE} {added}").trim_end().to_owned();
+    if cmdline.len() > CMDLINE_MAX {
+        return Err(refuse(&format!("the command line is longer than {CMDLINE_MAX} bytes")).into());
+    }
+    Ok(cmdline)
+}
