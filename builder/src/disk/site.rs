@@ -65,11 +65,12 @@ impl Site {
         let root = match root.canonicalize() {
             Ok(root) if root.is_dir() => root,
             Ok(_) => {
-                return Err(about(root, "is no directory").hint(NAME_A_DIRECTORY).into());
+                let what = format!("the site {} is no directory", root.display());
+                return Err(refused(what).hint(NAME_A_DIRECTORY).into());
             }
             Err(error) => {
-                let why = format!("cannot be read: {error}");
-                return Err(about(root, &why).hint(NAME_A_DIRECTORY).into());
+                let what = format!("the site {} cannot be read: {error}", root.display());
+                return Err(refused(what).hint(NAME_A_DIRECTORY).into());
             }
         };
         let mut entries = Vec::new();
@@ -124,10 +125,9 @@ impl Entry {
 
 const NAME_A_DIRECTORY: &str = "name the directory of the site in `server.root` of appliance.toml";
 
-/// A refusal about a file of the host; its name is shown on one line.
+/// A refusal about something in the site; its name is shown on one line.
 fn about(path: &Path, what: &str) -> host::Problem {
-    let name = path.to_string_lossy();
-    refused(format!("the site `{}` {what}", name.escape_debug().to_string().replace("\\'", "'")))
+    refused(format!("in the site, {path:?} {what}"))
 }
 
 /// Adds what the directory `within` of the site holds.
@@ -282,7 +282,7 @@ mod tests {
         let strange = dir.path().join("b/strange\n");
         let _socket = UnixListener::bind(&strange).unwrap();
         let message = error(dir.path());
-        assert!(message.ends_with("/b/strange\\n` is a socket"), "{message}");
+        assert!(message.ends_with("/b/strange\\n\" is a socket"), "{message}");
         fs::remove_file(&strange).unwrap();
 
         for (target, part) in [

@@ -57,6 +57,44 @@ fn a_disk_is_told_with_all_that_it_holds() {
 }
 
 #[test]
+fn the_directory_of_a_build_says_why() {
+    let bench = Bench::new();
+    let raw = disk(&bench);
+    let out = bench.path("build");
+    write(&raw, Format::Qcow2, &out.join("disk.qcow2")).unwrap();
+    fs::write(out.join("kernel.config"), "CONFIG_PCI=y\n").unwrap();
+    let manifest = serde_json::json!({
+        "layout": crate::manifest::LAYOUT,
+        "appliance": "0.1.0",
+        "key": "",
+        "name": "hello",
+        "target": "kvm",
+        "kernel": "6.12.1",
+        "cmdline": "console=ttyS0",
+        "server": { "kind": "lighttpd", "version": "1.4.69", "port": 80, "modules": [] },
+        "network": { "hostname": "hello", "addresses": [], "gateways": [] },
+        "storage": { "kind": "ram" },
+        "memory": { "direct": 32, "bios": 64, "uefi": 96 },
+        "site": [],
+        "initramfs": [{ "path": "/init", "bytes": 3000, "why": "the first process" }],
+        "sources": [],
+        "tools": {},
+        "files": { "disk.qcow2": { "bytes": 1, "sha256": "", "why": "the disk" } }
+    });
+    fs::write(out.join("manifest.json"), manifest.to_string()).unwrap();
+    let report = inspect(&out).unwrap();
+    assert_eq!(report.name.as_deref(), Some("hello"));
+    let why = |files: &[FileReport], path: &str| {
+        files.iter().find(|file| file.path == path).unwrap().why.clone().unwrap()
+    };
+    assert_eq!(why(&report.initramfs, "/init"), "the first process");
+    assert_eq!(why(&report.outputs, "disk.qcow2"), "the disk");
+    assert_eq!(report.configuration.as_ref().unwrap().built_in, 1);
+    let text = text::render(&report);
+    assert!(text.contains("1 options built in, 0 as modules"), "{text}");
+}
+
+#[test]
 fn the_text_fits_80_columns() {
     let bench = Bench::new();
     for n in 1..40 {
