@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use host::Command;
 
 /// The programs whose version can change the kernel's bytes.
-const TOOLS: &[&str] = &["gcc", "ld", "make", "lz4"];
+const TOOLS: &[&str] = &["gcc", "ld", "make", "zstd"];
 
 /// The versions of the tools by name, for the key of a cached kernel.
 ///
