@@ -154,7 +154,8 @@ impl Disk {
             "-drive".into(),
             file_option(&options, &self.path)?,
             "-device".into(),
-            "virtio-blk-pci,drive=disk,bootindex=0".into(),
+            // QEMU takes index 0 itself for a kernel that it loads.
+            "virtio-blk-pci,drive=disk,bootindex=1".into(),
         ])
     }
 }

@@ -1,0 +1,52 @@
+//! Every image, in every format, by every firmware: it serves with the memory that
+//! its manifest promises, gives back each file, and obeys the power button.
+
+use anyhow::{Result, ensure};
+use appliance::disk::Format;
+use appliance::run::Firmware;
+use clap::ValueEnum;
+use libtest_mimic::Trial;
+use qemu::Ended;
+
+use crate::image::{BOOT, Image, SHUTDOWN, forwarded};
+use crate::project::{EVERY_KEEPING, Keeping, Project};
+use crate::trial::{trial, with_guest};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for project in EVERY_KEEPING {
+        for firmware in Firmware::ALL {
+            trials.extend(ways(project, *firmware));
+        }
+    }
+    trials
+}
+
+fn ways(project: &'static Project, firmware: Firmware) -> Vec<Trial> {
+    let (project_name, firmware_name) = (project.name, firmware.name());
+    if project.keeping == Keeping::Ram && !firmware.needs_disk() {
+        let name = format!("every::{project_name}::no_disk::{firmware_name}");
+        return vec![trial(name, project, move |image| boot(image, firmware, None))];
+    }
+    let formats = Format::value_variants().iter();
+    formats
+        .map(|format| {
+            let format_name = format.file_name().trim_start_matches("disk.");
+            let name = format!("every::{project_name}::{format_name}::{firmware_name}");
+            trial(name, project, move |image| boot(image, firmware, Some(*format)))
+        })
+        .collect()
+}
+
+fn boot(image: &Image, firmware: Firmware, format: Option<Format>) -> Result<()> {
+    let mut machine = image.machine(firmware)?;
+    machine.disk = format.map(|format| image.disk(format));
+    with_guest(&machine, |guest| {
+        guest.wait_serving(BOOT)?;
+        image.compare(guest, forwarded(guest)?)?;
+        guest.power_button()?;
+        let ended = guest.wait_shutdown(SHUTDOWN)?;
+        ensure!(ended == Ended::PoweredOff, "after the power button: {ended}");
+        Ok(())
+    })
+}

@@ -1,0 +1,28 @@
+//! IPv4 and IPv6 over a tap, as behind a real hypervisor's switch.
+
+use anyhow::{Result, ensure};
+use appliance::run::{self, Firmware};
+use libtest_mimic::Trial;
+use qemu::{Network, Tap};
+
+use crate::image::{BOOT, Image};
+use crate::project::DUAL;
+use crate::trial::{Skipped, trial, with_guest};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![trial("network::ipv4_and_ipv6_over_tap", &DUAL, tap)]
+}
+
+fn tap(image: &Image) -> Result<()> {
+    if let Err(error) = Tap::check() {
+        return Err(Skipped(format!("no tap in a network namespace here: {error:#}")).into());
+    }
+    let mut machine = image.machine(Firmware::Direct)?;
+    machine.network = Network::Tap(run::tap(&image.manifest)?);
+    let addresses = image.addresses()?;
+    ensure!(addresses.iter().any(|address| address.is_ipv6()), "the image has no IPv6 address");
+    with_guest(&machine, |guest| {
+        guest.wait_serving(BOOT)?;
+        addresses.into_iter().try_for_each(|address| image.compare(guest, address))
+    })
+}

@@ -1,0 +1,120 @@
+//! The projects whose images are booted.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use appliance::spec::FilesystemKind;
+
+/// The large file of a site on a disk, in bytes.
+pub(crate) const BIG: usize = 20_000_000;
+/// The path of the large file.
+pub(crate) const BIG_NAME: &str = "big.bin";
+/// The large file of a site in memory: it is there more than once while it is
+/// unpacked.
+const BIG_IN_RAM: usize = 1_000_000;
+
+/// Where a project's image keeps the site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    Disk(FilesystemKind),
+    Ram,
+}
+
+/// A project: what is special in its `appliance.toml`.
+#[derive(Debug)]
+pub(crate) struct Project {
+    pub(crate) name: &'static str,
+    pub(crate) keeping: Keeping,
+    addresses: &'static str,
+    /// The section `[kernel]`.
+    kernel: &'static str,
+}
+
+const IPV4: &str = r#""10.0.2.15/24""#;
+const BOTH: &str = r#""10.0.2.15/24", "2001:db8::2/64""#;
+
+/// The usual image.
+pub(crate) static EXT3: Project = on(FilesystemKind::Ext3);
+/// The same with the other file system.
+pub(crate) static EXT4: Project = on(FilesystemKind::Ext4);
+/// Without a disk.
+pub(crate) static RAM: Project =
+    Project { name: "ram", keeping: Keeping::Ram, addresses: IPV4, kernel: "" };
+/// With IPv6; and with Linux's magic system requests, through which a test kills
+/// the server or panics the kernel. They are an option of this project, as of any
+/// user's, and of no other image.
+pub(crate) static DUAL: Project = Project {
+    name: "dual",
+    keeping: Keeping::Disk(FilesystemKind::Ext3),
+    addresses: BOTH,
+    kernel: "options = { MAGIC_SYSRQ = true }\n",
+};
+
+/// The projects that between them keep a site in every way.
+pub(crate) const EVERY_KEEPING: [&Project; 3] = [&EXT3, &EXT4, &RAM];
+
+/// The plain project on a file system; a new kind of file system has to be given
+/// a place here, and then in [`EVERY_KEEPING`].
+const fn on(filesystem: FilesystemKind) -> Project {
+    let name = match filesystem {
+        FilesystemKind::Ext3 => "ext3",
+        FilesystemKind::Ext4 => "ext4",
+    };
+    Project { name, keeping: Keeping::Disk(filesystem), addresses: IPV4, kernel: "" }
+}
+
+impl Project {
+    /// Writes the project into a directory.
+    pub(crate) fn write(&self, dir: &Path) -> Result<()> {
+        let write = |path: &str, bytes: &[u8]| {
+            let path = dir.join(path);
+            let parent = path.parent().context("a file without a directory")?;
+            fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
+            fs::write(&path, bytes).with_context(|| format!("writing {}", path.display()))
+        };
+        write("appliance.toml", self.toml().as_bytes())?;
+        let big = if self.keeping == Keeping::Ram { BIG_IN_RAM } else { BIG };
+        write(&format!("site/{BIG_NAME}"), &noise(big))?;
+        write("site/index.html", b"<!DOCTYPE html>\n<title>It serves</title>\n")?;
+        write("site/empty.txt", b"")?;
+        write("site/of 4096 bytes.txt", &noise(4096))?;
+        write("site/100%.txt", b"a percent sign that escapes nothing\n")?;
+        write("site/déjà vu/?#&+=.html", b"<p>A name that has to be escaped.</p>\n")?;
+        for number in 0..40 {
+            let path = format!("site/many/{number}/page.html");
+            write(&path, format!("<p>Page {number}.</p>\n").as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn toml(&self) -> String {
+        let Self { name, addresses, kernel, .. } = self;
+        let mut text = format!("name = \"{name}\"\n[server]\nroot = \"site\"\n");
+        if self.keeping == Keeping::Ram {
+            text.push_str("storage = \"ram\"\n");
+        }
+        let _ = write!(
+            text,
+            "[network]\naddresses = [{addresses}]\ngateways = [\"10.0.2.2\"]\n[kernel]\n{kernel}"
+        );
+        if let Keeping::Disk(filesystem) = self.keeping {
+            let _ = write!(text, "[disk]\nfilesystem = \"{}\"\n", filesystem.name());
+        }
+        text
+    }
+}
+
+/// Bytes without a pattern that a mistake in block or packet sizes could hide in
+/// (xorshift32).
+fn noise(length: usize) -> Vec<u8> {
+    let mut state: u32 = 2_463_534_242;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state.to_le_bytes()[1]
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
