@@ -307,8 +307,11 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         for key in ["hostname", "address", "server", "port"] {
-            let text: std::string::String =
-                LEAST.lines().filter(|line| !line.starts_with(key)).map(|l| format!("{l}\n")).collect();
+            let text: std::string::String = LEAST
+                .lines()
+                .filter(|line| !line.starts_with(key))
+                .map(|l| format!("{l}\n"))
+                .collect();
             let error = Config::parse(&text).unwrap_err();
             assert_eq!(error.to_string(), format!("a key is missing: {key}"));
         }

@@ -8,14 +8,15 @@
 //! down:   server, file systems, power
 //! ```
 //!
-//! Every line on the console begins with `appliance: `. After a failure that
-//! leaves nothing to serve the machine restarts after [`FATAL_PAUSE`]: a disk or
-//! a network that comes back is then found.
+//! Every line on the console begins with `appliance: `. A failure that leaves
+//! nothing to serve is told as `appliance: fatal: ...`; five seconds later the
+//! machine restarts.
 
 #![no_std]
 #![no_main]
 
 mod console;
+mod down;
 mod memory;
 mod serve;
 mod setup;
@@ -26,10 +27,8 @@ use core::panic::PanicInfo;
 
 use init::config::Config;
 
-use console::say;
+use down::fatal;
 
-/// How long the reason of a fatal failure stays on the console, in milliseconds.
-const FATAL_PAUSE: u64 = 5_000;
 /// Where the builder puts our configuration.
 const CONFIG: &core::ffi::CStr = c"/etc/appliance.conf";
 /// The largest configuration, in bytes.
@@ -42,7 +41,6 @@ global_asm!(".globl _start", "_start:", "xor ebp, ebp", "and rsp, -16", "call {m
 extern "C" fn main() -> ! {
     sys::block_signals();
     sys::catch_ctrl_alt_del();
-    setup::mount_kernel_trees();
     let mut text = [0; CONFIG_MAX];
     let text = match sys::read_file(CONFIG, &mut text) {
         Ok(text) => text,
@@ -52,27 +50,9 @@ extern "C" fn main() -> ! {
         Ok(config) => config,
         Err(error) => fatal(format_args!("reading /etc/appliance.conf: {error}")),
     };
-    setup::check_memory(&config);
     setup::set_up(&config);
     let how = serve::serve(&config);
-    serve::end_processes();
-    setup::unmount_site(&config);
-    sys::go_down(how)
-}
-
-/// Tells why nothing can be served, and starts the machine again.
-fn fatal(why: core::fmt::Arguments<'_>) -> ! {
-    say!("fatal: {why}");
-    say!("restarting in {} s", FATAL_PAUSE / 1000);
-    let end = sys::uptime() + FATAL_PAUSE;
-    while sys::uptime() < end {
-        match sys::wait_signal(end.saturating_sub(sys::uptime())) {
-            Some(sys::POWER_BUTTON | sys::SIGTERM) => sys::go_down(sys::Down::PowerOff),
-            Some(sys::SIGINT) => break,
-            _ => {}
-        }
-    }
-    sys::go_down(sys::Down::Restart)
+    down::go_down(&config, how)
 }
 
 #[panic_handler]

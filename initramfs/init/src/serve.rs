@@ -6,17 +6,17 @@ use init::config::{Config, LIST_MAX};
 use init::restart::Pause;
 
 use crate::console::say;
+use crate::down;
 use crate::sys::{self, Down, Ended, Pid};
 
 /// How often a starting server is asked whether it accepts, in milliseconds.
 const READY_POLL: u64 = 5;
 /// How long it may take before the console says so, in milliseconds.
 const READY_LATE: u64 = 10_000;
+/// How often it is asked from then on, in milliseconds.
+const LATE_POLL: u64 = 1_000;
 /// How long PID 1 sleeps when there is nothing to do, in milliseconds.
 const IDLE: u64 = 3_600_000;
-/// How long the server may finish its answers, in milliseconds; all in all the
-/// machine is down within two seconds.
-const FINISH: u64 = 1_000;
 
 /// Room for the server's command line in bytes.
 const COMMAND_MAX: usize = 1024;
@@ -36,25 +36,22 @@ pub(crate) fn serve(config: &Config) -> Down {
     let mut pause = Pause::default();
     let mut state = start(config, &mut pause);
     loop {
-        let now = sys::uptime();
         let patience = match state {
-            State::Starting { .. } => READY_POLL,
+            State::Starting { late: false, .. } => READY_POLL,
+            State::Starting { late: true, .. } => LATE_POLL,
             State::Running { .. } => IDLE,
-            State::Paused { until } => until.saturating_sub(now),
+            State::Paused { until } => until.saturating_sub(sys::uptime()),
         };
         match sys::wait_signal(patience) {
-            Some(sys::POWER_BUTTON) => return told("the power button was pressed", Down::PowerOff),
-            Some(sys::SIGTERM) => return told("asked to power off", Down::PowerOff),
-            Some(sys::SIGINT) => return told("asked to restart", Down::Restart),
-            Some(_) => state = reap(state, &mut pause),
             None => state = advance(state, config, &mut pause),
+            Some(sys::SIGCHLD) => state = reap(state, &mut pause),
+            Some(signal) => {
+                if let Some(how) = down::requested(signal) {
+                    return how;
+                }
+            }
         }
     }
-}
-
-fn told(why: &str, how: Down) -> Down {
-    say!("{why}: shutting down");
-    how
 }
 
 fn start(config: &Config, pause: &mut Pause) -> State {
@@ -64,7 +61,7 @@ fn start(config: &Config, pause: &mut Pause) -> State {
     for (place, word) in argv[..LIST_MAX].iter_mut().zip(config.server.iter()) {
         // The zero byte behind each word is there already.
         let Some(room) = command[..COMMAND_MAX - 1].get_mut(len..len + word.len()) else {
-            crate::fatal(format_args!("starting the server: its command line is too long"));
+            down::fatal(format_args!("starting the server: its command line is too long"));
         };
         room.copy_from_slice(word.as_bytes());
         *place = room.as_ptr();
@@ -74,8 +71,10 @@ fn start(config: &Config, pause: &mut Pause) -> State {
     match sys::spawn(&argv) {
         Ok(pid) => State::Starting { pid, since, late: false },
         Err(errno) => {
-            say!("starting the server: {errno}");
-            State::Paused { until: since + pause.after(0) }
+            let wait = pause.after(0);
+            let program = config.server.iter().next().unwrap_or_default();
+            say!("starting {program}: {errno}; again in {wait} ms");
+            State::Paused { until: since + wait }
         }
     }
 }
@@ -85,7 +84,7 @@ fn advance(state: State, config: &Config, pause: &mut Pause) -> State {
     let now = sys::uptime();
     match state {
         State::Starting { pid, since, late } => {
-            if sys::connect_to_self(own_address(config), config.port).is_ok() {
+            if accepts(config) {
                 tell_addresses(config, now);
                 return State::Running { pid, since };
             }
@@ -100,13 +99,14 @@ fn advance(state: State, config: &Config, pause: &mut Pause) -> State {
     }
 }
 
-/// The loopback address of a family that the server listens on.
-fn own_address(config: &Config) -> IpAddr {
-    if config.addresses.iter().any(|address| address.ip.is_ipv4()) {
-        Ipv4Addr::LOCALHOST.into()
-    } else {
-        Ipv6Addr::LOCALHOST.into()
-    }
+/// Whether the server accepts connections by each family that it serves.
+fn accepts(config: &Config) -> bool {
+    let loopbacks: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    loopbacks.into_iter().all(|loopback| {
+        let same_family = |ip: IpAddr| ip.is_ipv4() == loopback.is_ipv4();
+        !config.addresses.iter().any(|address| same_family(address.ip))
+            || sys::connect_to_self(loopback, config.port).is_ok()
+    })
 }
 
 fn tell_addresses(config: &Config, now: u64) {
@@ -132,10 +132,6 @@ fn reap(mut state: State, pause: &mut Pause) -> State {
         let now = sys::uptime();
         let wait = pause.after(now.saturating_sub(since));
         match how {
-            Ended::Status(status) if status > sys::EXEC_FAILED => {
-                let errno = sys::Errno(status - sys::EXEC_FAILED);
-                say!("starting the server: {errno}; again in {wait} ms");
-            }
             Ended::Status(status) => {
                 say!("the server ended with status {status}; again in {wait} ms");
             }
@@ -148,20 +144,4 @@ fn reap(mut state: State, pause: &mut Pause) -> State {
         state = State::Paused { until: now + wait };
     }
     state
-}
-
-/// Ends every process: the server may finish its answers first.
-pub(crate) fn end_processes() {
-    // SIGINT is lighttpd's word for a graceful end.
-    sys::kill_all(sys::SIGINT);
-    let end = sys::uptime() + FINISH;
-    while sys::any_child() {
-        let left = end.saturating_sub(sys::uptime());
-        if left == 0 {
-            sys::kill_all(sys::SIGKILL);
-            break;
-        }
-        sys::wait_signal(left);
-        while sys::reap().is_some() {}
-    }
 }

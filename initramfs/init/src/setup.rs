@@ -4,11 +4,11 @@ use core::ffi::CStr;
 
 use init::config::{Config, Site};
 use init::netlink::{self, Request};
-use init::{devices, superblock};
+use init::{devices, ram, superblock};
 
 use crate::console::say;
-use crate::fatal;
-use crate::sys::{self, ENOMEM, Errno, Socket};
+use crate::down::{self, fatal};
+use crate::sys::{self, Errno, Socket};
 
 /// How long a device may take to appear, in milliseconds.
 const DEVICE_DEADLINE: u64 = 5_000;
@@ -19,35 +19,19 @@ const INTERFACE: &[u8] = b"eth0";
 const LOOPBACK: u32 = 1;
 /// Where the site is served from.
 const SITE: &CStr = c"/srv";
-/// What kernel and page tables may take of the planned memory, in MiB.
-const KERNEL_SHARE: u64 = 18;
+/// The longest list of the kernel that is read, in bytes: one of a hundred disks.
+const LIST_MAX: usize = 16384;
 
-/// Mounts what the kernel and the server keep in memory.
-pub(crate) fn mount_kernel_trees() {
-    let trees = [
-        (c"devtmpfs", c"/dev", 0),
-        (c"proc", c"/proc", sys::PLAIN),
-        (c"sysfs", c"/sys", sys::PLAIN),
-        (c"tmpfs", c"/run", sys::PLAIN),
-        (c"tmpfs", c"/tmp", sys::PLAIN),
-    ];
-    for (kind, place, flags) in trees {
-        if let Err(errno) = sys::mount(kind, place, kind, flags) {
-            fatal(format_args!("mounting {kind:?} on {place:?}: {errno}"));
-        }
-    }
-}
-
-/// Says so when the machine has less memory than was planned for.
-pub(crate) fn check_memory(config: &Config) {
-    let found = sys::memory();
-    if found + KERNEL_SHARE < u64::from(config.memory) {
-        say!("too little memory: {found} MiB for programs; give the machine {} MiB", config.memory);
-    }
-}
-
-/// Host name, network, and the site.
+/// Sets up everything that the server needs.
 pub(crate) fn set_up(config: &Config) {
+    mount_tree(c"proc", c"/proc", sys::PLAIN);
+    // Before what fails for want of memory: the directories that come last in the
+    // initramfs are missing when the kernel could not unpack all of it.
+    check_memory(config.memory);
+    mount_tree(c"devtmpfs", c"/dev", 0);
+    mount_tree(c"sysfs", c"/sys", sys::PLAIN);
+    mount_tree(c"tmpfs", c"/run", sys::PLAIN);
+    mount_tree(c"tmpfs", c"/tmp", sys::PLAIN);
     if let Err(errno) = sys::set_hostname(config.hostname) {
         say!("setting the host name {}: {errno}", config.hostname);
     }
@@ -57,8 +41,32 @@ pub(crate) fn set_up(config: &Config) {
     }
 }
 
+fn mount_tree(kind: &CStr, place: &CStr, flags: usize) {
+    if let Err(errno) = sys::mount(kind, place, kind, flags) {
+        fatal(format_args!("mounting {} on {}: {errno}", text(kind), text(place)));
+    }
+}
+
+/// A path of ours as text.
+fn text(path: &CStr) -> &str {
+    path.to_str().unwrap_or_default()
+}
+
+/// Says so when the machine has less memory than was planned for; it may still
+/// be enough.
+fn check_memory(needed: u32) {
+    let mut text = [0; LIST_MAX];
+    match sys::read_file(c"/proc/iomem", &mut text).map(ram::installed) {
+        Ok(found) if found > 0 && found < u64::from(needed) => {
+            say!("too little memory: {found} MB found, {needed} MB needed");
+        }
+        Ok(_) => {}
+        Err(errno) => say!("reading /proc/iomem: {errno}"),
+    }
+}
+
 fn set_up_network(config: &Config) {
-    request(&netlink::link_up(LOOPBACK, None), format_args!("switching on the loopback interface"));
+    request(&netlink::link_up(LOOPBACK), format_args!("switching on the loopback interface"));
     let Some(interface) = wait_for(|| sys::interface_index(INTERFACE).ok()) else {
         fatal(format_args!("no network card that this kernel knows within {DEVICE_DEADLINE} ms"));
     };
@@ -67,7 +75,10 @@ fn set_up_network(config: &Config) {
         let what = format_args!("adding the address {}/{}", address.ip, address.prefix);
         request(&netlink::add_address(interface, address), what);
     }
-    request(&netlink::link_up(interface, config.mtu), format_args!("switching on eth0"));
+    if let Some(mtu) = config.mtu {
+        request(&netlink::set_mtu(interface, mtu), format_args!("setting the MTU {mtu} of eth0"));
+    }
+    request(&netlink::link_up(interface), format_args!("switching on eth0"));
     for gateway in config.gateways.iter() {
         let what = format_args!("setting the gateway {gateway}");
         request(&netlink::add_gateway(interface, gateway), what);
@@ -94,7 +105,7 @@ fn wait_for<T>(mut find: impl FnMut() -> Option<T>) -> Option<T> {
         if found.is_some() || sys::uptime() >= end {
             return found;
         }
-        sys::sleep(DEVICE_POLL);
+        down::wait(DEVICE_POLL);
     }
 }
 
@@ -105,19 +116,19 @@ fn mount_site(site: Site) {
     };
     let kind = if site.filesystem == "ext4" { c"ext4" } else { c"ext3" };
     let flags = sys::PLAIN | if site.read_only { sys::READ_ONLY } else { 0 };
-    match sys::mount(device.path(), SITE, kind, flags) {
-        Ok(()) => {}
-        Err(ENOMEM) => fatal(format_args!("mounting /srv: too little memory")),
-        Err(errno) => fatal(format_args!("mounting {:?} on /srv: {errno}", device.path())),
+    if let Err(errno) = sys::mount(device.path(), SITE, kind, flags) {
+        let (device, kind) = (text(device.path()), text(kind));
+        fatal(format_args!("mounting {device} on /srv as {kind}: {errno}"));
     }
 }
 
 /// Unmounts the site, so that a writable one is clean the next time.
-pub(crate) fn unmount_site(config: &Config) {
-    if config.site.is_some()
-        && let Err(errno) = sys::unmount(SITE)
-    {
+pub(crate) fn unmount_site() {
+    if let Err(errno) = sys::unmount(SITE) {
         say!("unmounting /srv: {errno}");
+        if let Err(errno) = sys::remount_read_only(SITE) {
+            say!("making /srv read-only: {errno}");
+        }
     }
 }
 
@@ -147,7 +158,7 @@ impl Device {
 }
 
 fn each_device<T>(mut look: impl FnMut(&str, Device) -> Option<T>) -> Option<T> {
-    let mut text = [0; 4096];
+    let mut text = [0; LIST_MAX];
     let partitions = sys::read_file(c"/proc/partitions", &mut text).ok()?;
     devices::names(partitions).find_map(|name| look(name, Device::new(name)?))
 }

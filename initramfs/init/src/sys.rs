@@ -7,7 +7,6 @@
 use core::arch::asm;
 use core::ffi::CStr;
 use core::fmt;
-use core::mem::MaybeUninit;
 use core::net::IpAddr;
 use core::ptr;
 
@@ -15,7 +14,8 @@ use core::ptr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Errno(pub(crate) i32);
 
-pub(crate) const ENOMEM: Errno = Errno(12);
+const EINVAL: Errno = Errno(22);
+const EFBIG: Errno = Errno(27);
 
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,15 +25,17 @@ impl fmt::Display for Errno {
             5 => "input/output error",
             6 => "no such device or address",
             8 => "no program of this machine",
-            12 => "out of memory",
+            12 => "too little memory",
             13 => "permission denied",
             16 => "busy",
             17 => "it is there already",
             19 => "no such device, or not supported by this kernel",
             20 => "not a directory",
             22 => "invalid argument",
+            27 => "too large",
             28 => "no space left",
             30 => "read-only file system",
+            71 => "an answer that is none",
             95 => "not supported by this kernel",
             97 => "address family not supported by this kernel",
             99 => "address not available",
@@ -57,7 +59,6 @@ const CLOSE: usize = 3;
 const PREAD: usize = 17;
 const IOCTL: usize = 16;
 const RT_SIGPROCMASK: usize = 14;
-const NANOSLEEP: usize = 35;
 const SOCKET: usize = 41;
 const CONNECT: usize = 42;
 const FORK: usize = 57;
@@ -65,7 +66,6 @@ const EXECVE: usize = 59;
 const EXIT: usize = 60;
 const WAIT4: usize = 61;
 const KILL: usize = 62;
-const SYSINFO: usize = 99;
 const SETSID: usize = 112;
 const RT_SIGTIMEDWAIT: usize = 128;
 const SYNC: usize = 162;
@@ -75,6 +75,7 @@ const REBOOT: usize = 169;
 const SETHOSTNAME: usize = 170;
 const CLOCK_GETTIME: usize = 228;
 const WAITID: usize = 247;
+const PIPE2: usize = 293;
 
 /// Makes a system call; missing arguments are 0.
 ///
@@ -152,11 +153,12 @@ pub(crate) fn read_file<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a str
     let mut len = 0;
     loop {
         match read(&fd, &mut buffer[len..])?.len() {
+            0 if len == buffer.len() => return Err(EFBIG),
             0 => break,
             count => len += count,
         }
     }
-    core::str::from_utf8(&buffer[..len]).map_err(|_| Errno(22))
+    core::str::from_utf8(&buffer[..len]).map_err(|_| EINVAL)
 }
 
 /// `MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME`: nothing in a mounted tree is
@@ -177,6 +179,12 @@ pub(crate) fn mount(source: &CStr, target: &CStr, kind: &CStr, flags: usize) -> 
 pub(crate) fn unmount(target: &CStr) -> Result<()> {
     // SAFETY: the path ends with a zero byte.
     unsafe { call(UMOUNT2, [target.as_ptr().addr(), 0]) }.map(drop)
+}
+
+/// Makes a mounted file system read-only.
+pub(crate) fn remount_read_only(target: &CStr) -> Result<()> {
+    const MS_REMOUNT: usize = 32;
+    mount(c"", target, c"", MS_REMOUNT | READ_ONLY | PLAIN)
 }
 
 /// Sets the host name.
@@ -248,37 +256,54 @@ pub(crate) fn interface_index(name: &[u8]) -> Result<u32> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pid(usize);
 
-/// Starts a program; `argv` ends with a null pointer.
+/// Two ends of a pipe that a new program does not inherit: to read and to write.
+fn pipe() -> Result<(Fd, Fd)> {
+    let mut ends = [0i32; 2];
+    // SAFETY: the kernel writes two ints.
+    unsafe { call(PIPE2, [ends.as_mut_ptr().addr(), CLOEXEC]) }?;
+    let [read, write] = ends.map(|end| usize::try_from(end).map(Fd).map_err(|_| EINVAL));
+    Ok((read?, write?))
+}
+
+/// Starts a program; `argv` ends with a null pointer. It is running when this
+/// returns: the pipe, which closes when the program is executed, brings the errno
+/// otherwise.
 ///
 /// The new process has no blocked signals and a session of its own.
 pub(crate) fn spawn(argv: &[*const u8]) -> Result<Pid> {
-    let environment = [ptr::null::<u8>()];
-    // SAFETY: we have one thread, so that the copy finds all in order; it only
-    // makes system calls. Pointers live on until execve has read them.
-    unsafe {
-        match call(FORK, [])? {
-            0 => {
-                set_mask(0);
-                let _ = call(SETSID, []);
-                let program = argv[0].addr();
-                let args = [program, argv.as_ptr().addr(), environment.as_ptr().addr()];
-                let status = match call(EXECVE, args) {
-                    Err(errno) => EXEC_FAILED.wrapping_add(errno.0),
-                    Ok(_) => 0,
-                };
-                let _ = call(EXIT, [usize::try_from(status).unwrap_or(1)]);
-                loop {
-                    sleep(1000);
-                }
-            }
-            pid => Ok(Pid(pid)),
-        }
+    let (failed, fail) = pipe()?;
+    // SAFETY: we have one thread, so that the copy finds all in order.
+    let pid = match unsafe { call(FORK, []) }? {
+        0 => execute(argv, &fail),
+        pid => Pid(pid),
+    };
+    drop(fail);
+    let mut errno = [0; 4];
+    match read(&failed, &mut errno)?.len() {
+        0 => Ok(pid),
+        _ => Err(Errno(i32::from_ne_bytes(errno))),
     }
 }
 
-/// A process that could not execute its program ends with this plus the errno,
-/// which no server uses for itself.
-pub(crate) const EXEC_FAILED: i32 = 128;
+/// Becomes another program, or tells why not and ends.
+fn execute(argv: &[*const u8], fail: &Fd) -> ! {
+    let environment = [ptr::null::<u8>()];
+    let args = [argv[0].addr(), argv.as_ptr().addr(), environment.as_ptr().addr()];
+    set_mask(0);
+    // SAFETY: the pointers live on until execve has read them.
+    let result = unsafe {
+        let _ = call(SETSID, []);
+        call(EXECVE, args)
+    };
+    if let Err(Errno(errno)) = result {
+        // Nobody is left to be told if this fails too.
+        let _ = write(fail, &errno.to_ne_bytes());
+    }
+    loop {
+        // SAFETY: no pointer is involved.
+        let _ = unsafe { call(EXIT, [1]) };
+    }
+}
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug)]
@@ -360,23 +385,10 @@ pub(crate) fn wait_signal(millis: u64) -> Option<Signal> {
     unsafe { call(RT_SIGTIMEDWAIT, args) }.ok().and_then(|signal| Signal::try_from(signal).ok())
 }
 
-/// Sleeps for so many milliseconds.
-pub(crate) fn sleep(millis: u64) {
-    let time = Time::from_millis(millis);
-    // SAFETY: the time lives on; nothing is written. PID 1 gets no signal that
-    // would wake it.
-    let _ = unsafe { call(NANOSLEEP, [ptr::from_ref(&time).addr(), 0]) };
-}
-
-/// Sends a signal to a process; one that is gone needs none.
-pub(crate) fn kill(pid: Pid, signal: Signal) {
-    // SAFETY: no pointer is involved.
-    let _ = unsafe { call(KILL, [pid.0, usize::from(signal)]) };
-}
-
 /// Sends a signal to every process but this one.
 pub(crate) fn kill_all(signal: Signal) {
-    kill(Pid(usize::MAX), signal);
+    // SAFETY: no pointer is involved. It fails when there is no other process.
+    let _ = unsafe { call(KILL, [usize::MAX, usize::from(signal)]) };
 }
 
 /// Milliseconds since the kernel started (`CLOCK_BOOTTIME`).
@@ -386,19 +398,6 @@ pub(crate) fn uptime() -> u64 {
     // SAFETY: the kernel writes one timespec. This clock is always there.
     let _ = unsafe { call(CLOCK_GETTIME, [CLOCK_BOOTTIME, ptr::from_mut(&mut time).addr()]) };
     time.seconds * 1000 + time.nanoseconds / 1_000_000
-}
-
-/// The memory that programs can use, in MiB.
-pub(crate) fn memory() -> u64 {
-    // struct sysinfo (include/uapi/linux/sysinfo.h): totalram is its fifth word,
-    // counted in mem_unit, which is 1 on 64-bit machines.
-    let mut info = MaybeUninit::<[u64; 16]>::zeroed();
-    // SAFETY: the structure is 112 bytes long, the buffer 128, all zero before.
-    let info = unsafe {
-        let _ = call(SYSINFO, [info.as_mut_ptr().addr()]);
-        info.assume_init()
-    };
-    info[4] >> 20
 }
 
 /// How a machine goes down.
@@ -413,7 +412,7 @@ pub(crate) enum Down {
 const REBOOT_MAGIC: [usize; 2] = [0xfee1_dead, 0x2812_1969];
 
 /// Writes everything to the disks and ends the machine.
-pub(crate) fn go_down(how: Down) -> ! {
+pub(crate) fn end_machine(how: Down) -> ! {
     let command = match how {
         Down::PowerOff => 0x4321_fedc,
         Down::Restart => 0x0123_4567,
@@ -423,8 +422,10 @@ pub(crate) fn go_down(how: Down) -> ! {
         let _ = call(SYNC, []);
         let _ = call(REBOOT, [REBOOT_MAGIC[0], REBOOT_MAGIC[1], command]);
     }
+    // The kernel ends the machine in the call above. If it cannot, we wait: were
+    // PID 1 to end, the kernel would panic.
     loop {
-        sleep(1000);
+        wait_signal(u64::from(u32::MAX));
     }
 }
 
