@@ -105,9 +105,10 @@ impl Tree {
     }
 }
 
-/// Whether a value names paths, and not URLs.
+/// Whether a value names paths, and not URLs or machines.
 fn names_paths(assignment: &Assignment) -> bool {
-    path_kind(&assignment.key).is_some_and(|kind| kind != PathKind::Url)
+    let kind = path_kind(&assignment.key);
+    kind.is_some_and(|kind| !matches!(kind, PathKind::Url | PathKind::Backend))
 }
 
 /// What the server said, without the times and the places in its source that it
@@ -123,8 +124,10 @@ fn messages(said: &str) -> Vec<&str> {
         });
         let (before, after) = line.split_at(stamp.unwrap_or(line.len()));
         let after = after.split_once(") ").map_or(after, |(_, message)| message);
-        messages.extend([before, after].into_iter().filter(|message| !message.is_empty()));
+        messages.extend([before, after]);
     }
+    // The limits of this process are the build host's matter.
+    messages.retain(|message| !message.is_empty() && !message.starts_with("setrlimit()"));
     messages
 }
 

@@ -136,7 +136,7 @@ pub const MODULES: &[Module] = &[
     module(
         "dirlisting",
         &["mod_dirlisting"],
-        &["dir-listing.", "server.dir-listing"],
+        DIR_LISTING,
         "lists a directory that has no index file",
     ),
     module("staticfile", &["mod_staticfile"], &["static-file."], "serves files").always(),
@@ -146,6 +146,26 @@ pub const MODULES: &[Module] = &[
         &["accesslog."],
         "writes a line for each request to the console, every four seconds",
     ),
+];
+
+/// Written out, since lighttpd says nothing of unknown keys that begin so.
+const DIR_LISTING: &[&str] = &[
+    "dir-listing.activate",
+    "dir-listing.auto-layout",
+    "dir-listing.cache",
+    "dir-listing.encode-header",
+    "dir-listing.encode-readme",
+    "dir-listing.encoding",
+    "dir-listing.exclude",
+    "dir-listing.external-css",
+    "dir-listing.external-js",
+    "dir-listing.hide-dotfiles",
+    "dir-listing.hide-header-file",
+    "dir-listing.hide-readme-file",
+    "dir-listing.set-footer",
+    "dir-listing.show-header",
+    "dir-listing.show-readme",
+    "server.dir-listing",
 ];
 
 /// The modules of one server, in the order of [`MODULES`].
@@ -196,6 +216,13 @@ impl Modules {
 /// The module whose configuration a key belongs to.
 pub(crate) fn owner_of(key: &str) -> Option<&'static Module> {
     MODULES.iter().find(|module| module.keys.iter().any(|start| key.starts_with(start)))
+}
+
+/// What is like a key of a module's that does not exist and that lighttpd would
+/// ignore in silence.
+pub(crate) fn ignored(key: &str) -> Option<&'static str> {
+    let is_ignored = key.starts_with("dir-listing.") && !DIR_LISTING.contains(&key);
+    is_ignored.then(|| nearest(key, DIR_LISTING.iter().copied()).unwrap_or(DIR_LISTING[0]))
 }
 
 fn unknown(name: &str) -> anyhow::Error {

@@ -14,11 +14,12 @@ pub use mime::content_type;
 /// What is served for a directory, the first that is there.
 pub const INDEX_FILES: &[&str] = &["index.html", "index.htm"];
 
-/// Connections at a time. Each takes some 20 kB of memory while it is busy, and
-/// the smallest guest has 32 MB; further ones wait until one of these ends.
-const MAX_CONNECTIONS: u32 = 512;
-/// File descriptors: for each connection its socket and the file that is sent.
-const MAX_FDS: u32 = 2 * MAX_CONNECTIONS + 64;
+/// File descriptors: what the kernel allows a process without being asked.
+const MAX_FDS: u32 = 1024;
+/// Connections at a time, each with its socket and the file that is sent, and
+/// some descriptors left over. A busy one takes some 20 kB of memory, and the
+/// smallest guest has 32 MB; further ones wait until one of these ends.
+const MAX_CONNECTIONS: u32 = 480;
 /// Seconds without a byte from a client in the middle of a request.
 const READ_IDLE: u32 = 30;
 /// Seconds without a byte that a client takes of a response.
@@ -112,7 +113,7 @@ impl Settings<'_> {
         list(out, "index-file.names", INDEX_FILES.iter().map(|name| quoted(name)));
         section(out, "The longest suffix counts, \"\" is everything else");
         let types = mime::table(self.files.iter().copied());
-        list(out, "mimetype.assign", types.iter().rev().map(|(suffix, kind)| pair(suffix, kind)));
+        list(out, "mimetype.assign", types.iter().map(|(suffix, kind)| pair(suffix, kind)));
     }
 
     fn module_settings(&self, out: &mut String) {

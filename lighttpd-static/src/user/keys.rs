@@ -81,7 +81,7 @@ pub(super) const UNAVAILABLE: &[(&str, &str)] = &[
     ("auth.backend.ldap.", "only files of passwords are built in"),
 ];
 
-/// What a path in a key's value has to be.
+/// What a path in a key's value has to be, or what is there in place of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Path {
     /// A file of the image.
@@ -98,9 +98,11 @@ pub(crate) enum Path {
     Scratch,
     /// A file below the document root, named by its URL.
     Url,
+    /// No paths: servers on other machines, by address.
+    Backend,
 }
 
-/// The keys that name paths of the guest.
+/// The keys that name paths of the guest or other machines.
 const PATHS: &[(&str, Path)] = &[
     ("server.document-root", Path::Directory),
     ("server.upload-dirs", Path::Scratch),
@@ -116,6 +118,7 @@ const PATHS: &[(&str, Path)] = &[
     ("simple-vhost.server-root", Path::Directory),
     ("deflate.cache-dir", Path::Scratch),
     ("compress.cache-dir", Path::Scratch),
+    ("proxy.server", Path::Backend),
 ];
 
 /// What the paths in a key's value have to be, if it names paths.

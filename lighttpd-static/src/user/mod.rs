@@ -15,7 +15,7 @@ use std::path::Path;
 use anyhow::Result;
 use host::{Problem, refused};
 
-use crate::modules::{Modules, owner_of};
+use crate::modules::{Modules, ignored, owner_of};
 use crate::syntax::{Assignment, Condition, Statements, SyntaxError, Token, What, tokens};
 pub use keys::known_keys;
 pub(crate) use keys::{Path as PathKind, path_kind};
@@ -150,6 +150,10 @@ impl UserConfig {
             let what = format!("{key} is not for this file to set");
             return Err(self.problem(assignment.line, what).hint(reserved.instead).into());
         }
+        if let Some(near) = ignored(key) {
+            let problem = self.problem(assignment.line, format!("there is no key {key}"));
+            return Err(problem.hint(format!("did you mean {near}?")).into());
+        }
         if let Some((_, why)) = UNAVAILABLE.iter().find(|(start, _)| key.starts_with(start)) {
             let what = format!("{key} has no meaning in an appliance");
             return Err(self.problem(assignment.line, what).hint(*why).into());
@@ -249,6 +253,7 @@ mod tests {
             ("server.username = \"www-data\"", "no users"),
             ("server.document-root = \"/srv/x\"", "put it into a condition"),
             ("$HTTP[\"host\"] == \"a\" { global { server.document-root = \"/\" } }", "server.root"),
+            ("dir-listing.actvate = \"enable\"", "did you mean dir-listing.activate?"),
             ("ssl.engine = \"enable\"", "no TLS"),
             ("cgi.assign = ( \".pl\" => \"/usr/bin/perl\" )", "no program to run"),
         ] {

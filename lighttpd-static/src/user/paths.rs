@@ -1,5 +1,7 @@
 //! The paths that the user's part names, compared with what the image holds.
 
+use std::net::IpAddr;
+
 use anyhow::Result;
 use host::Problem;
 
@@ -54,9 +56,13 @@ pub(super) fn check(
         }
         let Some(literals) = assignment.literals() else {
             let what = format!("the value of {} is computed", assignment.key);
-            let hint = "write the path as one string, so that it can be checked";
+            let hint = "write it as one string, so that it can be checked";
             return Err(config.problem(assignment.line, what).hint(hint).into());
         };
+        if kind == PathKind::Backend {
+            check_backend(config, assignment)?;
+            continue;
+        }
         for literal in literals.into_iter().filter(|token| token.what == What::String) {
             check_one(config, assignment, kind, literal, image)?;
         }
@@ -113,7 +119,7 @@ fn check_one(
                 .hint(format!("name a directory in {}", WRITABLE.join(" or ")))
                 .into())
         }
-        PathKind::Directory | PathKind::Any | PathKind::Scratch => Ok(()),
+        PathKind::Directory | PathKind::Any | PathKind::Scratch | PathKind::Backend => Ok(()),
     }
 }
 
@@ -122,6 +128,29 @@ fn is_writable(path: &str) -> bool {
         && WRITABLE.iter().any(|root| {
             path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         })
+}
+
+/// The build host would look up a name, and the server does so once, when it
+/// starts; what is on the guest itself is nobody's to answer.
+fn check_backend(config: &UserConfig, assignment: &Assignment) -> Result<()> {
+    for element in assignment.value.windows(3).filter(|three| three[1].text == "=>") {
+        let at =
+            |what: &str| config.problem(element[0].line, format!("{}: {what}", assignment.key));
+        let value = element[2].value();
+        match element[0].value().as_str() {
+            "host" if value.parse::<IpAddr>().is_err() => {
+                let what = format!("the host {value:?} is no address");
+                return Err(at(&what).hint("name the machine by its IPv4 or IPv6 address").into());
+            }
+            "socket" | "bin-path" => {
+                return Err(at("the guest runs no other program to talk to")
+                    .hint("name a machine by \"host\" and \"port\"")
+                    .into());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// A file of passwords in the site must have a name that is never served.
@@ -215,6 +244,30 @@ mod tests {
             ),
         ] {
             assert_eq!(problem(&verdict(text).unwrap_err()).0, said);
+        }
+    }
+
+    #[test]
+    fn backends_are_addresses_of_other_machines() {
+        let modules = Modules::new(["proxy"]).unwrap();
+        let check = |element: &str| {
+            let text = format!("proxy.server = ( \"\" => ( ( {element}, \"port\" => 80 ) ) )");
+            UserConfig::new("c", text.into()).unwrap().check(&modules, &Image::new(image))
+        };
+        check("\"host\" => \"192.0.2.1\"").unwrap();
+        check("\"host\" => \"2001:db8::1\"").unwrap();
+        for (element, said) in [
+            (
+                "\"host\" => \"backend.test\"",
+                "c:1: proxy.server: the host \"backend.test\" is no address",
+            ),
+            ("\"host\" => name", "c:1: the value of proxy.server is computed"),
+            (
+                "\"socket\" => \"/run/x\"",
+                "c:1: proxy.server: the guest runs no other program to talk to",
+            ),
+        ] {
+            assert_eq!(problem(&check(element).unwrap_err()).0, said);
         }
     }
 
