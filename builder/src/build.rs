@@ -137,7 +137,11 @@ fn request(args: &BuildArgs) -> Request {
 
 /// Derives the kernel's configuration and prints it, or its difference from
 /// Debian's.
-fn show_configuration(request: &Request, args: &BuildArgs, progress: &Progress) -> Result<ExitCode> {
+fn show_configuration(
+    request: &Request,
+    args: &BuildArgs,
+    progress: &Progress,
+) -> Result<ExitCode> {
     let project = spec::load(&request.project)?;
     let plan = Plan::new(&project, request.target)?;
     let bench = Bench::new(request, &plan, progress);
@@ -146,7 +150,8 @@ fn show_configuration(request: &Request, args: &BuildArgs, progress: &Progress) 
     if args.diff_config {
         let there = bench.fetcher.get("kernel-cloud-config")?;
         let path = there.verified()?;
-        let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        let text =
+            fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
         let difference = configuration.difference(&text);
         if args.json {
             println!("{}", serde_json::to_string_pretty(&difference)?);
@@ -172,7 +177,12 @@ fn tell(built: &Built, time: Duration) {
     for (name, file) in &manifest.files {
         println!("  {name:15} {:>9}  {}", size(file.bytes), file.why);
     }
-    println!("Linux {}, serving {} files on port {}", manifest.kernel, manifest.site.len(), manifest.server.port);
+    println!(
+        "Linux {}, serving {} files on port {}",
+        manifest.kernel,
+        manifest.site.len(),
+        manifest.server.port
+    );
     println!("start it with:    appliance run {out}");
     println!("see what is in:   appliance inspect {out}");
 }

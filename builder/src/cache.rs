@@ -107,8 +107,8 @@ impl Cache {
     pub fn clear(&self, sources: bool, progress: &Progress) -> Result<()> {
         let _lock = Lock::acquire(&self.root, || progress.notice("waiting for a build to end"))?;
         let kept = if sources { &[][..] } else { FETCHED };
-        let parts = PARTS.iter().filter(|part| !kept.contains(part));
-        parts.map(|part| remove_tree(&self.root.join(part))).collect()
+        let mut parts = PARTS.iter().filter(|part| !kept.contains(part));
+        parts.try_for_each(|part| remove_tree(&self.root.join(part)))
     }
 
     /// Whether the step `name` need not run for these inputs.

@@ -32,6 +32,7 @@ pub enum Command {
     Run(RunArgs),
     /// Boot an image with each firmware and compare every file of its site
     Test {
+        /// The directory of a build
         #[command(flatten)]
         out: Out,
         /// Print the verdicts as JSON
@@ -131,6 +132,7 @@ pub struct BuildArgs {
 /// What `appliance run` takes.
 #[derive(Debug, Args)]
 pub struct RunArgs {
+    /// The directory of a build
     #[command(flatten)]
     pub out: Out,
     /// How the machine starts

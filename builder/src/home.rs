@@ -17,7 +17,8 @@ pub fn repository() -> PathBuf {
 /// (XDG Base Directory Specification), or below the repository for a user
 /// without a home.
 pub fn cache() -> PathBuf {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let variable =
+        |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     variable(CACHE_VARIABLE)
         .or_else(|| variable("XDG_CACHE_HOME").map(|dir| dir.join("appliance")))
         .or_else(|| variable("HOME").map(|dir| dir.join(".cache/appliance")))

@@ -94,7 +94,11 @@ fn storage(project: &Project) -> Result<Storage> {
     match (project.spec.server.storage, &project.spec.disk) {
         (StorageKind::Ram, None) => Ok(Storage::Ram),
         (StorageKind::Ram, Some(_)) => Err(project
-            .refuse("server", "storage", "with \"ram\" there is no disk, but the file has a [disk] section")
+            .refuse(
+                "server",
+                "storage",
+                "with \"ram\" there is no disk, but the file has a [disk] section",
+            )
             .hint("remove the section, or use storage = \"disk\"")
             .into()),
         (StorageKind::Disk, disk) => {

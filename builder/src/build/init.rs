@@ -22,7 +22,10 @@ pub(super) fn build(bench: &Bench) -> Result<PathBuf> {
     let lock = repository.join("Cargo.lock");
     let rustc = Command::new("rustc").arg("-vV").output()?;
     let inputs = Inputs::from([
-        ("source".into(), digest_tree(&sources).context("reading the sources of PID 1")?.to_string()),
+        (
+            "source".into(),
+            digest_tree(&sources).context("reading the sources of PID 1")?.to_string(),
+        ),
         ("Cargo.lock".into(), digest_file(&lock).context("reading Cargo.lock")?.to_string()),
         ("rustc".into(), String::from_utf8_lossy(&rustc).into_owned()),
     ]);

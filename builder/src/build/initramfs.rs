@@ -49,18 +49,17 @@ pub(super) fn build(bench: &Bench, server: &server::Built, init: &Path) -> Resul
     }
     let tree = tree(plan, server, init, &conf)?;
     let entries = tree.list();
-    let out = bench.cache.step("initramfs", "write the initramfs", &inputs, bench.progress, |job| {
-        let mut archive = Vec::new();
-        tree.write(&mut archive)?;
-        write_atomically(&job.out.join("initramfs.cpio"), &archive)
-    })?;
+    let out =
+        bench.cache.step("initramfs", "write the initramfs", &inputs, bench.progress, |job| {
+            let mut archive = Vec::new();
+            tree.write(&mut archive)?;
+            write_atomically(&job.out.join("initramfs.cpio"), &archive)
+        })?;
     Ok(Built { file: out.join("initramfs.cpio"), entries })
 }
 
 fn tree(plan: &Plan, server: &server::Built, init: &Path, conf: &str) -> Result<Tree> {
-    let read = |path: &Path| {
-        fs::read(path).with_context(|| format!("reading {}", path.display()))
-    };
+    let read = |path: &Path| fs::read(path).with_context(|| format!("reading {}", path.display()));
     let mut tree = Tree::new();
     tree.console()?;
     tree.program("/init", read(init)?, "PID 1: sets up, starts the server, shuts down")?;
@@ -99,8 +98,8 @@ fn add_site(tree: &mut Tree, plan: &Plan) -> Result<()> {
         match &entry.kind {
             EntryKind::Directory => tree.directory(path, "of the site")?,
             EntryKind::File { source, .. } => {
-                let content = fs::read(source)
-                    .with_context(|| format!("reading {}", source.display()))?;
+                let content =
+                    fs::read(source).with_context(|| format!("reading {}", source.display()))?;
                 tree.file(path, content, "of the site")?;
             }
             EntryKind::Link { target } => {

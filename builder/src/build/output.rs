@@ -6,15 +6,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use host::{Lock, StagedDir, check_interrupt, digest_bytes, digest_file, refused, write_atomically};
+use host::{
+    Lock, StagedDir, check_interrupt, digest_bytes, digest_file, refused, write_atomically,
+};
 
 use super::{Bench, Built, initramfs, kernel, server, tools};
 use crate::cache::{Inputs, key};
 use crate::disk::site::EntryKind;
 use crate::disk::{self, Boot, Disk, Format, Guids, Volume};
-use crate::manifest::{
-    self, InitramfsEntry, LAYOUT, Manifest, OutputFile, SiteFile, SourceRecord,
-};
+use crate::manifest::{self, InitramfsEntry, LAYOUT, Manifest, OutputFile, SiteFile, SourceRecord};
 use crate::plan::{Plan, Storage};
 
 /// What the steps before have made.
@@ -76,8 +76,8 @@ pub(super) fn write(
 
 /// Builds into the same place take turns.
 fn lock(bench: &Bench, place: &Path) -> Result<Lock> {
-    let place = std::path::absolute(place)
-        .with_context(|| format!("finding {}", place.display()))?;
+    let place =
+        std::path::absolute(place).with_context(|| format!("finding {}", place.display()))?;
     let name = digest_bytes(place.as_os_str().as_encoded_bytes()).to_string();
     bench.cache.lock(&format!("work/outputs/{}", &name[..16]), bench.progress)
 }
@@ -124,9 +124,9 @@ fn make_disk(bench: &Bench, parts: &Parts, inputs: &Inputs) -> Result<PathBuf> {
     let disk = Disk { boot, volume, guids: Guids::derive(plan.seed()) };
     // The formats are written from the disk, and are no input of it.
     let inputs = inputs.clone().into_iter().filter(|(name, _)| name != "formats").collect();
-    let out = bench.cache.step("disk", "make the disk", &inputs, bench.progress, |job| {
-        disk.make(job).map(drop)
-    })?;
+    let out = bench
+        .cache
+        .step("disk", "make the disk", &inputs, bench.progress, |job| disk.make(job).map(drop))?;
     Ok(out.join(Format::Raw.file_name()))
 }
 
@@ -151,9 +151,7 @@ fn copy_parts(plan: &Plan, parts: &Parts, dir: &Path) -> Result<()> {
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::copy(from, to)
-        .map(drop)
-        .map_err(|error| host::explain_io(error, to))
+    fs::copy(from, to).map(drop).map_err(|error| host::explain_io(error, to))
 }
 
 fn why(name: &str) -> &'static str {

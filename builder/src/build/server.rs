@@ -24,7 +24,7 @@ pub(super) struct Built {
 
 impl Built {
     /// What the manifest says of it.
-    pub fn describe(&self, plan: &Plan) -> manifest::Server {
+    pub(super) fn describe(&self, plan: &Plan) -> manifest::Server {
         let version = self.sources.iter().find(|source| source.name == "lighttpd");
         manifest::Server {
             kind: "lighttpd".into(),
@@ -52,9 +52,10 @@ pub(super) fn build(bench: &Bench) -> Result<Built> {
     let with_musl = Inputs::from([("musl".into(), musl.source.sha256.clone())]);
     let mut libraries = Vec::new();
     for library in lighttpd_static::libraries(&plan.modules, plan.user_config.as_ref()) {
-        let built = compile(bench, &toolchain, library.name(), with_musl.clone(), |source, job| {
-            recipe::library(library, source, &musl.out, &toolchain, job)
-        })?;
+        let built =
+            compile(bench, &toolchain, library.name(), with_musl.clone(), |source, job| {
+                recipe::library(library, source, &musl.out, &toolchain, job)
+            })?;
         libraries.push((library, built));
     }
     let server = link(bench, &toolchain, &musl, &libraries, with_musl)?;
@@ -79,7 +80,10 @@ fn check(bench: &Bench, program: &Path) -> Result<()> {
     let inputs = Inputs::from([
         ("server".into(), digest.to_string()),
         ("configuration".into(), plan.config.clone()),
-        ("user's configuration".into(), user.map(|user| user.text().to_owned()).unwrap_or_default()),
+        (
+            "user's configuration".into(),
+            user.map(|user| user.text().to_owned()).unwrap_or_default(),
+        ),
     ]);
     let what = "check the server's configuration";
     bench.cache.step("configuration", what, &inputs, bench.progress, |job| {

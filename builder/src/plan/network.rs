@@ -80,10 +80,10 @@ fn check_gateways(project: &Project, network: &Network) -> Result<()> {
         if network.addresses.iter().any(|net| net.addr() == *gateway) {
             return Err(refuse(format!("{gateway} is the appliance's own address")).into());
         }
-        let link_local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
-        if !(link_local && network.has_ipv6())
-            && !network.addresses.iter().any(|net| net.contains(gateway))
-        {
+        let is_link_local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        let is_reached = network.addresses.iter().any(|net| net.contains(gateway))
+            || is_link_local && network.has_ipv6();
+        if !is_reached {
             let networks: Vec<_> =
                 network.addresses.iter().map(|net| net.trunc().to_string()).collect();
             return Err(refuse(format!("{gateway} is outside of {}", networks.join(" and ")))

@@ -39,8 +39,13 @@ pub(super) fn plan(project: &Project, network: &Network, site: &Site) -> Result<
         .map(|entry| entry.path.to_string_lossy().into_owned())
         .collect();
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
-    let settings =
-        Settings { listen: &listen, port, modules: &modules, files: &files, user: user_config.is_some() };
+    let settings = Settings {
+        listen: &listen,
+        port,
+        modules: &modules,
+        files: &files,
+        user: user_config.is_some(),
+    };
     let config = settings.text();
     Ok(Server { port, modules, user_config, config })
 }
