@@ -13,6 +13,7 @@ pub(crate) const TESTS: &[Row] = &[
     ("ours_is_refused_when_a_module_is_not_built_in", None, missing_module),
     ("the_users_part_is_taken", None, users),
     ("objections_have_their_line", None, objections),
+    ("what_would_run_a_program_is_refused", None, programs),
 ];
 
 fn verdict(server: &Path, modules: &[&str], user: Option<&str>) -> anyhow::Result<()> {
@@ -81,5 +82,34 @@ fn objections(server: &Path) {
         assert_eq!(problem.kind, Kind::Refused, "{text:?}");
         let hint = problem.hint.as_deref().unwrap_or_default();
         assert!(hint.contains(hinted), "{text:?}: {hint}");
+    }
+}
+
+/// Each of these makes the server run the command, so ours must not let it see
+/// them.
+fn programs(server: &Path) {
+    let scratch = tempfile::tempdir().unwrap();
+    let mark = scratch.path().join("mark");
+    let file = scratch.path().join("file.conf");
+    let command = format!("include_shell \"touch {}\"", mark.display());
+    for text in [
+        "COMMAND",
+        "# comment\rCOMMAND",
+        "a.b = 1 COMMAND",
+        "a.b = 1,COMMAND",
+        "a.b = \"\\\\\" # in the string\" COMMAND",
+        "a.b = \"line\n\" COMMAND",
+        "$HTTP[\"host\"] == \"a\" { COMMAND }",
+        "$HTTP[\"host\"] == \"a\" {\n}COMMAND",
+        "a.b = ( \"c\" => ( 1\n) ) COMMAND",
+        "\u{a0}COMMAND",
+    ] {
+        let text = text.replace("COMMAND", &command) + "\n";
+        std::fs::write(&file, &text).unwrap();
+        std::process::Command::new(server).args(["-t", "-f"]).arg(&file).output().unwrap();
+        assert!(mark.exists(), "the server does not run it: {text}");
+        std::fs::remove_file(&mark).unwrap();
+        let error = UserConfig::new("my.conf", text.clone().into()).expect_err(&text);
+        assert!(error.to_string().contains("include_shell would run a program"), "{error}");
     }
 }
