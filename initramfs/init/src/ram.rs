@@ -38,6 +38,7 @@ mod tests {
             00100000-01fdffff : System RAM\n  01000000-013fffff : Kernel code\n\
             01fe0000-01ffffff : Reserved\n";
         assert_eq!(installed(text), 32);
+        assert_eq!(installed("00000000-00100000 : System RAM\n"), 2);
         assert_eq!(installed(""), 0);
         assert_eq!(installed("00000000-00000000 : System RAM\n"), 0);
         let parts = "00000000-7fffffff : System RAM\n  00000000-00000fff : System RAM\n\

@@ -9,8 +9,10 @@ use crate::console::say;
 use crate::down;
 use crate::sys::{self, Down, Ended, Pid};
 
-/// How often a starting server is asked whether it accepts, in milliseconds.
+/// How often a starting server is asked whether it serves, in milliseconds.
 const READY_POLL: u64 = 5;
+/// How long it may take to accept a connection, in milliseconds.
+const ACCEPT: u64 = 100;
 /// How long it may take before the console says so, in milliseconds.
 const READY_LATE: u64 = 10_000;
 /// How often it is asked from then on, in milliseconds.
@@ -105,7 +107,7 @@ fn accepts(config: &Config) -> bool {
     loopbacks.into_iter().all(|loopback| {
         let same_family = |ip: IpAddr| ip.is_ipv4() == loopback.is_ipv4();
         !config.addresses.iter().any(|address| same_family(address.ip))
-            || sys::connect_to_self(loopback, config.port).is_ok()
+            || sys::connect_to_self(loopback, config.port, ACCEPT).is_ok()
     })
 }
 

@@ -61,6 +61,7 @@ const IOCTL: usize = 16;
 const RT_SIGPROCMASK: usize = 14;
 const SOCKET: usize = 41;
 const CONNECT: usize = 42;
+const SETSOCKOPT: usize = 54;
 const FORK: usize = 57;
 const EXECVE: usize = 59;
 const EXIT: usize = 60;
@@ -215,8 +216,12 @@ pub(crate) fn socket(kind: Socket) -> Result<Fd> {
     unsafe { call(SOCKET, [family, kind | CLOEXEC, 0]) }.map(Fd)
 }
 
-/// Connects by TCP to a port of this machine.
-pub(crate) fn connect_to_self(ip: IpAddr, port: u16) -> Result<()> {
+/// Connects by TCP to a port of this machine, and waits for that for at most so
+/// many milliseconds: a server whose queue is full does not answer at all.
+pub(crate) fn connect_to_self(ip: IpAddr, port: u16, millis: u64) -> Result<()> {
+    const SOL_SOCKET: usize = 1;
+    // Holds for connect(2) too, see socket(7).
+    const SO_SNDTIMEO: usize = 21;
     // struct sockaddr_in and sockaddr_in6 (include/uapi/linux/in.h, in6.h).
     let mut name = [0u8; 28];
     name[2..4].copy_from_slice(&port.to_be_bytes());
@@ -233,8 +238,14 @@ pub(crate) fn connect_to_self(ip: IpAddr, port: u16) -> Result<()> {
         }
     };
     let socket = socket(kind)?;
-    // SAFETY: the address is as long as we say.
-    unsafe { call(CONNECT, [socket.0, name.as_ptr().addr(), len]) }.map(drop)
+    // struct timeval: seconds and microseconds.
+    let time = [millis / 1000, millis % 1000 * 1000];
+    let option = [socket.0, SOL_SOCKET, SO_SNDTIMEO, time.as_ptr().addr(), size_of_val(&time)];
+    // SAFETY: time and address are as long as we say.
+    unsafe {
+        call(SETSOCKOPT, option)?;
+        call(CONNECT, [socket.0, name.as_ptr().addr(), len]).map(drop)
+    }
 }
 
 /// The index of the network interface `name`, of at most 15 bytes.
