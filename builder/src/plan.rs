@@ -6,6 +6,8 @@
 mod kernel;
 mod network;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use anyhow::Result;
 use host::{Digest, digest_bytes};

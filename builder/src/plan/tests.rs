@@ -1,0 +1,92 @@
+//! What contradicts itself is refused, with the line of the key.
+
+use std::fs;
+
+use host::Problem;
+
+use super::*;
+use crate::spec;
+
+const GOOD: &str = "\
+name = \"web\"
+[server]
+root = \"site\"
+[network]
+addresses = [\"10.0.2.15/24\", \"2001:db8::2/64\"]
+gateways = [\"10.0.2.2\", \"fe80::1\"]
+";
+
+/// The plan of a project with this file.
+fn plan(text: &str) -> Result<Plan> {
+    let dir = tempfile::tempdir()?;
+    fs::create_dir(dir.path().join("site"))?;
+    fs::write(dir.path().join("site/index.html"), "x")?;
+    fs::write(dir.path().join("appliance.toml"), text)?;
+    Plan::new(&spec::load(dir.path())?, Target::Kvm)
+}
+
+/// The refusal of the file with one text put in place of another.
+fn refusal(old: &str, new: &str) -> String {
+    assert!(GOOD.contains(old), "{old}");
+    let error = plan(&GOOD.replace(old, new)).unwrap_err();
+    let problem = error.downcast_ref::<Problem>().unwrap();
+    assert_eq!(problem.kind, host::Kind::Refused);
+    problem.what.rsplit("appliance.toml:").next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_kernel_follows_from_the_plan() {
+    let full = plan(GOOD).unwrap();
+    assert!(full.kernel.needs.ipv6 && full.kernel.needs.disk.is_some());
+    let less = plan(
+        &GOOD
+            .replace(", \"2001:db8::2/64\"", "")
+            .replace(", \"fe80::1\"", "")
+            .replace("root =", "storage = \"ram\"\nroot ="),
+    )
+    .unwrap();
+    assert!(!less.kernel.needs.ipv6 && less.kernel.needs.disk.is_none());
+}
+
+#[test]
+fn names_of_the_disk_follow_the_content() {
+    let (one, other) = (plan(GOOD).unwrap(), plan(&GOOD.replace("web", "shop")).unwrap());
+    assert_eq!(one.seed(), plan(GOOD).unwrap().seed());
+    assert_ne!(one.seed(), other.seed());
+}
+
+#[test]
+fn networks_that_cannot_be() {
+    for (old, new, what) in [
+        ("10.0.2.2\"", "10.0.3.2\"", "6: `network.gateways`: 10.0.3.2 is outside of 10.0.2.0/24"),
+        ("\"fe80::1\"", "\"10.0.2.3\"", "6: `network.gateways`: 10.0.2.2 and 10.0.2.3 are of"),
+        ("10.0.2.2\"", "10.0.2.15\"", "6: `network.gateways`: 10.0.2.15 is the appliance's own"),
+        ("2001:db8::2/64", "10.0.2.15/8", "5: `network.addresses`: 10.0.2.15 is there twice"),
+        (
+            "gateways",
+            "mtu = 1000\ngateways",
+            "6: `network.mtu`: IPv6 needs an MTU of at least 1280",
+        ),
+    ] {
+        let said = refusal(old, new);
+        assert!(said.starts_with(what), "{said}");
+    }
+}
+
+#[test]
+fn a_site_in_ram_has_no_disk() {
+    let said = refusal("[network]", "storage = \"ram\"\n[disk]\nsize = \"64M\"\n[network]");
+    assert!(said.starts_with("4: `server.storage`: with \"ram\" there is no disk"), "{said}");
+}
+
+#[test]
+fn a_module_that_does_not_exist() {
+    let said = refusal("root", "modules = [\"deflat\"]\nroot");
+    assert_eq!(said, "3: `server.modules`: there is no module \"deflat\"");
+}
+
+#[test]
+fn a_command_line_is_one_line() {
+    let said = refusal("[network]", "[kernel]\ncommand-line = \"a\\nb\"\n[network]");
+    assert!(said.starts_with("5: `kernel.command-line`: only printable ASCII"), "{said}");
+}
