@@ -17,8 +17,8 @@ use crate::sources::Source;
 pub(super) struct Built {
     /// The directory with `vmlinuz`, `vmlinux`, `System.map`, `kernel.config`.
     pub dir: PathBuf,
-    /// The version, as the kernel itself says it.
-    pub version: String,
+    /// The release, such as `6.12.117`.
+    pub release: String,
     /// What it was built from.
     pub source: SourceRecord,
 }
@@ -52,7 +52,9 @@ pub(super) fn build(bench: &Bench) -> Result<Built> {
     let reading = || format!("reading {}", image.display());
     let version = images::bzimage::version(&mut std::fs::File::open(&image).with_context(reading)?)
         .with_context(reading)?;
-    Ok(Built { dir, version, source: recipe.source.record() })
+    // Who compiled it and when follows the release.
+    let release = version.split(' ').next().unwrap_or_default().to_owned();
+    Ok(Built { dir, release, source: recipe.source.record() })
 }
 
 /// Derives the configuration without compiling anything.

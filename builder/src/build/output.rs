@@ -181,7 +181,7 @@ fn manifest(plan: &Plan, parts: &Parts, key: String, dir: &Path) -> Result<Manif
         key,
         name: plan.name.clone(),
         target: plan.target.name().into(),
-        kernel: parts.kernel.version.clone(),
+        kernel: parts.kernel.release.clone(),
         cmdline: plan.kernel.cmdline.clone(),
         server: parts.server.describe(plan),
         network: manifest::Network {

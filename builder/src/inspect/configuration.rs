@@ -16,7 +16,7 @@ const QUESTIONS: [(&str, &str); 13] = [
     ("SOUND", "sound"),
     ("PCI", "PCI"),
     ("EFI", "start by UEFI"),
-    ("DEBUG_KERNEL", "debugging of the kernel"),
+    ("FTRACE", "tracing"),
 ];
 
 /// Summarises a `.config` file.
