@@ -103,7 +103,7 @@ fn run_make(tree: &Path, how: Compile<'_>, total: Option<u64>, job: &mut Job<'_>
 /// What would otherwise get into the kernel from the clock, the host, and the
 /// number of builds in this directory. The time is no date of the source, so that
 /// the same source gives the same bytes whichever archive it came from.
-const FIXED: [&str; 5] = [
+pub(crate) const FIXED: [&str; 5] = [
     "KBUILD_BUILD_TIMESTAMP=1970-01-01 00:00:00 UTC",
     "KBUILD_BUILD_USER=appliance",
     "KBUILD_BUILD_HOST=appliance",

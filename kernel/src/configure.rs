@@ -84,15 +84,14 @@ fn request_file(requested: &[Requested]) -> String {
     text
 }
 
+/// What every call of the kernel's Makefile is told. Tools that would only leave
+/// their version in the configuration are hidden.
+pub(crate) const ARGUMENTS: [&str; 4] =
+    ["ARCH=x86_64", "RUSTC=false", "BINDGEN=false", "PAHOLE=false"];
+
 /// A call of the kernel's Makefile for the directory `dir` directly below the
 /// tree: there the kernel names its sources relative to it (`srctree` is `..`),
-/// so that no path of the host gets into an object. Tools that would only leave
-/// their version in the configuration are hidden.
+/// so that no path of the host gets into an object.
 pub(crate) fn make<'a>(tree: &Path, dir: &str, log: &Path) -> Command<'a> {
-    Command::new("make").current_dir(tree).log(log).arg(format!("O={dir}")).args([
-        "ARCH=x86_64",
-        "RUSTC=false",
-        "BINDGEN=false",
-        "PAHOLE=false",
-    ])
+    Command::new("make").current_dir(tree).log(log).arg(format!("O={dir}")).args(ARGUMENTS)
 }

@@ -5,15 +5,21 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use host::Command;
 
+use crate::compile::FIXED;
+use crate::configure::ARGUMENTS;
+
 /// The programs whose version can change the kernel's bytes.
 const TOOLS: &[&str] = &["gcc", "ld", "make", "zstd"];
 
-/// The versions of the tools by name, for the key of a cached kernel.
+/// What decides the kernel's bytes beside its source and configuration, for the
+/// key of a cached kernel: the versions of the tools by name, and what make is told.
 ///
 /// # Errors
-/// When one is not installed or does not say its version.
+/// When a tool is not installed or does not say its version.
 pub fn toolchain_id() -> Result<BTreeMap<String, String>> {
-    TOOLS.iter().map(|tool| Ok(((*tool).to_owned(), version(tool)?))).collect()
+    let arguments = [&ARGUMENTS[..], &FIXED].concat().join(" ");
+    let tools = TOOLS.iter().map(|tool| Ok(((*tool).to_owned(), version(tool)?)));
+    tools.chain([Ok(("make arguments".to_owned(), arguments))]).collect()
 }
 
 fn version(tool: &str) -> Result<String> {
