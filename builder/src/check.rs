@@ -74,6 +74,7 @@ pub fn command(out: &Path, json: bool) -> Result<ExitCode> {
 pub fn check(out: &Path, tell: impl Fn(&Verdict)) -> Result<Report> {
     let manifest = Manifest::read(out)?;
     let accelerator = run::accelerator()?;
+    run::announce(&accelerator);
     let has_disk = manifest.files.keys().any(|name| name.starts_with("disk."));
     let ways = Firmware::ALL.iter().filter(|firmware| has_disk || !firmware.needs_disk());
     let mut verdicts = Vec::new();

@@ -78,7 +78,14 @@ impl Firmware {
 /// # Errors
 /// When QEMU is missing.
 pub fn accelerator() -> Result<Accelerator> {
-    Accelerator::probe(&home::cache().join("tools"))
+    Accelerator::probe(&home::cache())
+}
+
+/// Says so where a guest will be slow.
+pub(crate) fn announce(accelerator: &Accelerator) {
+    if accelerator.engine == Engine::Tcg {
+        eprintln!("notice: the guest is emulated and slow, since {}", accelerator.why);
+    }
 }
 
 /// The machine that an image is made for, with the least memory that serves and
@@ -191,9 +198,7 @@ pub fn command(args: &RunArgs) -> Result<ExitCode> {
     let out = &args.out.path;
     let manifest = Manifest::read(out)?;
     let accelerator = accelerator()?;
-    if accelerator.engine == Engine::Tcg {
-        eprintln!("notice: the guest is emulated and slow, since {}", accelerator.why);
-    }
+    announce(&accelerator);
     let mut machine = machine(out, &manifest, args.firmware, accelerator)?;
     machine.memory = args.memory.unwrap_or(machine.memory);
     let Network::User(network) = &mut machine.network else {
