@@ -183,6 +183,7 @@ fn tell(built: &Built, time: Duration) {
         manifest.site.len(),
         manifest.server.port
     );
-    println!("start it with:    appliance run {out}");
-    println!("see what is in:   appliance inspect {out}");
+    let appliance = home::command_name();
+    println!("start it with:    {appliance} run {out}");
+    println!("see what is in:   {appliance} inspect {out}");
 }

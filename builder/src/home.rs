@@ -7,6 +7,14 @@ const HOME_VARIABLE: &str = "APPLIANCE_HOME";
 /// Where the cache is, if not below the user's cache directory.
 const CACHE_VARIABLE: &str = "APPLIANCE_CACHE";
 
+/// Set by the launcher to the name that the user called it by.
+const COMMAND_VARIABLE: &str = "APPLIANCE_COMMAND";
+
+/// What the user types to call this program.
+pub fn command_name() -> String {
+    std::env::var(COMMAND_VARIABLE).unwrap_or_else(|_| "appliance".into())
+}
+
 /// The repository: what the launcher says, else where this program was built.
 pub fn repository() -> PathBuf {
     let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

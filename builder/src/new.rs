@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use host::{StagedDir, refused};
 
+use crate::home;
 use crate::spec::Hostname;
 
 /// The files of a new project by path.
@@ -24,7 +25,7 @@ pub fn command(dir: &Path) -> Result<ExitCode> {
     create(dir)?;
     let dir = dir.display();
     println!("made {dir}/appliance.toml and a sample site in {dir}/site");
-    println!("build it with:    appliance build {dir}");
+    println!("build it with:    {} build {dir}", home::command_name());
     Ok(ExitCode::SUCCESS)
 }
 

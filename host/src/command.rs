@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group, set_parent_process_death_signal};
 
-use crate::{Interrupted, failed, interrupted};
+use crate::{Interrupted, explain_io, failed, interrupted};
 
 /// How often a running command is looked at.
 const POLL: Duration = Duration::from_millis(20);
@@ -181,7 +181,7 @@ impl<'a> Command<'a> {
 
     fn execute(mut self, merged: bool) -> Result<Outcome> {
         let line = self.line();
-        let mut log = open_log(self.log.as_deref(), &line)?;
+        let mut log = self.log.as_deref().map(|path| Log::open(path, &line)).transpose()?;
         let mut child = self.spawn()?;
         let result = self.supervise(&mut child, merged, log.as_mut(), &line);
         if result.is_err() {
@@ -217,7 +217,7 @@ impl<'a> Command<'a> {
         &mut self,
         child: &mut Child,
         merged: bool,
-        mut log: Option<&mut File>,
+        mut log: Option<&mut Log>,
         line: &str,
     ) -> Result<Outcome> {
         let (sender, lines) = mpsc::channel();
@@ -237,7 +237,7 @@ impl<'a> Command<'a> {
             match lines.recv_timeout(POLL) {
                 Ok((is_stderr, bytes)) => {
                     if let Some(log) = log.as_deref_mut() {
-                        log.write_all(&bytes).context("writing the log")?;
+                        log.write(&bytes)?;
                     }
                     if let Some(on_line) = &mut self.on_line {
                         on_line(String::from_utf8_lossy(&bytes).trim_end_matches('\n'));
@@ -285,18 +285,31 @@ fn read_lines(stream: Stream, is_stderr: bool, sender: &mpsc::Sender<(bool, Vec<
     }
 }
 
-fn open_log(path: Option<&Path>, line: &str) -> Result<Option<File>> {
-    let Some(path) = path else { return Ok(None) };
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(|error| crate::files::explain_io(error, parent))?;
+/// The file that holds everything a command said.
+struct Log {
+    file: File,
+    path: PathBuf,
+}
+
+impl Log {
+    /// Opens the log and puts the command line into it.
+    fn open(path: &Path, line: &str) -> Result<Self> {
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|error| explain_io(error, parent))?;
+        }
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .with_context(|| format!("opening the log {}", path.display()))?;
+        let mut log = Self { file, path: path.to_owned() };
+        log.write(format!("$ {line}\n").as_bytes())?;
+        Ok(log)
     }
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .with_context(|| format!("opening the log {}", path.display()))?;
-    writeln!(file, "$ {line}").map_err(|error| crate::files::explain_io(error, path))?;
-    Ok(Some(file))
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|error| explain_io(error, &self.path))
+    }
 }
 
 fn check_status(line: &str, status: ExitStatus, said: &[u8], log: Option<&Path>) -> Result<()> {
