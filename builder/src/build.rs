@@ -9,12 +9,12 @@ mod output;
 mod server;
 mod tools;
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use host::Command;
 
 use crate::cache::Cache;
 use crate::cli::BuildArgs;
@@ -148,11 +148,7 @@ fn show_configuration(
     let _shared = bench.cache.share(progress)?;
     let configuration = kernel::configuration(&bench)?;
     if args.diff_config {
-        let there = bench.fetcher.get("kernel-cloud-config")?;
-        let path = there.verified()?;
-        let text =
-            fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-        let difference = configuration.difference(&text);
+        let difference = configuration.difference(&debian_configuration(&bench)?);
         if args.json {
             println!("{}", serde_json::to_string_pretty(&difference)?);
         } else {
@@ -164,6 +160,14 @@ fn show_configuration(
         configuration.settings().iter().for_each(|setting| println!("{setting}"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The text of Debian's cloud configuration, which Debian packs with xz.
+fn debian_configuration(bench: &Bench) -> Result<String> {
+    let source = bench.fetcher.get("kernel-cloud-config")?;
+    let packed = source.verified()?;
+    let text = Command::new("xz").args(["--decompress", "--stdout"]).arg(packed).output()?;
+    String::from_utf8(text).with_context(|| format!("reading {}", packed.display()))
 }
 
 /// Says what was made and how to start it.

@@ -240,14 +240,12 @@ impl Guest {
         self.execute("system_powerdown", json!({}))
     }
 
-    /// Sends a break and a key on the serial line: a magic system request of
-    /// Linux (admin-guide/sysrq.rst), if the guest's kernel has them.
+    /// Types on the serial line.
     ///
     /// # Errors
     /// When the machine has ended.
-    pub fn system_request(&mut self, key: u8) -> Result<()> {
-        self.execute("chardev-send-break", json!({"id": "console"}))?;
-        self.keyboard.write_all(&[key]).context("writing on the serial line")
+    pub fn type_in(&mut self, text: &str) -> Result<()> {
+        self.keyboard.write_all(text.as_bytes()).context("writing on the serial line")
     }
 
     fn execute(&mut self, command: &str, arguments: serde_json::Value) -> Result<()> {

@@ -20,14 +20,20 @@ pub enum Start {
     Bios,
     /// From the disk, by OVMF.
     Uefi,
-    /// QEMU loads it, without firmware in the way of a PVH kernel.
-    Kernel(Kernel),
+    /// QEMU hands a bzImage to SeaBIOS.
+    BzImage(Kernel),
+    /// QEMU loads an ELF file with a PVH note and starts it through qboot.
+    ///
+    /// SeaBIOS (since 1.16.1) does not know of the loaded kernel: with 33 to 47
+    /// MiB of memory it moves its own code to 16 MiB below the end of it, into a
+    /// kernel that starts at 16 MiB.
+    Pvh(Kernel),
 }
 
 /// A kernel that QEMU loads.
 #[derive(Clone, Debug)]
 pub struct Kernel {
-    /// A bzImage, or an ELF file with a PVH note.
+    /// The file.
     pub image: PathBuf,
     /// The initramfs.
     pub initramfs: Option<PathBuf>,
@@ -110,6 +116,8 @@ impl Machine {
         arguments.extend(["-machine", chipset, "-m", &memory].map(OsString::from));
         arguments.extend(self.accelerator.arguments().map(OsString::from));
         arguments.extend(self.start.arguments()?);
+        // Random numbers for a guest whose processor gives none.
+        arguments.extend(["-device", "virtio-rng-pci"].map(OsString::from));
         if let Some(disk) = &self.disk {
             arguments.extend(disk.arguments()?);
         }
@@ -131,15 +139,24 @@ impl Start {
                     file_option("if=pflash,unit=1,format=raw,snapshot=on", &variables)?,
                 ])
             }
-            Self::Kernel(Kernel { image, initramfs, command_line }) => {
-                let mut arguments = vec!["-kernel".into(), image.into()];
-                if let Some(initramfs) = initramfs {
-                    arguments.extend(["-initrd".into(), initramfs.into()]);
-                }
-                arguments.extend(["-append".into(), command_line.into()]);
+            Self::BzImage(kernel) => Ok(kernel.arguments()),
+            Self::Pvh(kernel) => {
+                let mut arguments = vec!["-bios".into(), "qboot.rom".into()];
+                arguments.extend(kernel.arguments());
                 Ok(arguments)
             }
         }
+    }
+}
+
+impl Kernel {
+    fn arguments(&self) -> Vec<OsString> {
+        let mut arguments = vec!["-kernel".into(), self.image.clone().into()];
+        if let Some(initramfs) = &self.initramfs {
+            arguments.extend(["-initrd".into(), initramfs.into()]);
+        }
+        arguments.extend(["-append".into(), self.command_line.clone().into()]);
+        arguments
     }
 }
 
