@@ -23,6 +23,7 @@ use crate::home;
 use crate::manifest::Manifest;
 use crate::plan::Plan;
 use crate::progress::Progress;
+use crate::report::{self, say};
 use crate::sources::{FetchOptions, Fetcher};
 use crate::spec;
 use crate::target::Target;
@@ -108,7 +109,7 @@ pub fn command(args: &BuildArgs) -> Result<ExitCode> {
     let start = Instant::now();
     let built = build(&request, &progress)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&built.manifest)?);
+        say!("{}", serde_json::to_string_pretty(&built.manifest)?);
     } else {
         tell(&built, start.elapsed());
     }
@@ -150,14 +151,14 @@ fn show_configuration(
     if args.diff_config {
         let difference = configuration.difference(&debian_configuration(&bench)?);
         if args.json {
-            println!("{}", serde_json::to_string_pretty(&difference)?);
+            say!("{}", serde_json::to_string_pretty(&difference)?);
         } else {
-            print!("{difference}");
+            report::print(&difference.to_string());
         }
     } else if args.json {
-        println!("{}", serde_json::to_string_pretty(&configuration.settings())?);
+        say!("{}", serde_json::to_string_pretty(&configuration.settings())?);
     } else {
-        configuration.settings().iter().for_each(|setting| println!("{setting}"));
+        configuration.settings().iter().for_each(|setting| say!("{setting}"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -174,20 +175,20 @@ fn debian_configuration(bench: &Bench) -> Result<String> {
 fn tell(built: &Built, time: Duration) {
     let (out, manifest) = (built.out.display(), &built.manifest);
     if built.unchanged {
-        println!("{out} is up to date ({})", duration(time));
+        say!("{out} is up to date ({})", duration(time));
     } else {
-        println!("built {out} in {}", duration(time));
+        say!("built {out} in {}", duration(time));
     }
     for (name, file) in &manifest.files {
-        println!("  {name:15} {:>9}  {}", size(file.bytes), file.why);
+        say!("  {name:15} {:>9}  {}", size(file.bytes), file.why);
     }
-    println!(
+    say!(
         "Linux {}, serving {} files on port {}",
         manifest.kernel,
         manifest.site.len(),
         manifest.server.port
     );
     let appliance = home::command_name();
-    println!("start it with:    {appliance} run {out}");
-    println!("see what is in:   {appliance} inspect {out}");
+    say!("start it with:    {appliance} run {out}");
+    say!("see what is in:   {appliance} inspect {out}");
 }

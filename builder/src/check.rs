@@ -12,6 +12,7 @@ use qemu::{Guest, Machine};
 use serde::Serialize;
 
 use crate::manifest::{Manifest, SiteFile};
+use crate::report::{self, say};
 use crate::run::{self, Firmware};
 use crate::text::duration;
 
@@ -56,12 +57,12 @@ pub struct Verdict {
 pub fn command(out: &Path, json: bool) -> Result<ExitCode> {
     let tell = |verdict: &Verdict| {
         if !json {
-            print!("{}", verdict.text());
+            report::print(&verdict.text());
         }
     };
     let report = check(out, tell)?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        say!("{}", serde_json::to_string_pretty(&report)?);
     }
     Ok(if report.passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

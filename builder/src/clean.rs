@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::cache::Cache;
 use crate::home;
 use crate::progress::Progress;
+use crate::report::say;
 use crate::text::size;
 
 /// Empties the cache; with `dry_run` only says what it holds.
@@ -19,18 +20,18 @@ pub fn command(sources: bool, dry_run: bool) -> Result<ExitCode> {
     if !dry_run {
         cache.clear(sources, &Progress::new(false))?;
         let after: u64 = cache.sizes()?.iter().map(|(_, bytes)| bytes).sum();
-        println!("removed {}", size(before.saturating_sub(after)));
+        say!("removed {}", size(before.saturating_sub(after)));
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn show(cache: &Cache) -> Result<u64> {
-    println!("cache: {}", cache.root().display());
+    say!("cache: {}", cache.root().display());
     let sizes = cache.sizes()?;
     for (part, bytes) in sizes.iter().filter(|(_, bytes)| *bytes > 0) {
-        println!("  {part:8} {:>9}", size(*bytes));
+        say!("  {part:8} {:>9}", size(*bytes));
     }
     let sum = sizes.iter().map(|(_, bytes)| bytes).sum();
-    println!("  {:8} {:>9}", "in all", size(sum));
+    say!("  {:8} {:>9}", "in all", size(sum));
     Ok(sum)
 }

@@ -14,6 +14,7 @@ use qemu::{Accelerator, Engine};
 use serde::Serialize;
 
 use crate::home;
+use crate::report::say;
 use crate::text::size;
 
 /// What a first build takes on the file system of the cache: archives, the
@@ -65,7 +66,7 @@ pub fn command(json: bool) -> Result<ExitCode> {
     let ready = !requirements.iter().any(lacking);
     let report = Report { ready, requirements, accelerator: accelerator(&cache) };
     if json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        say!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print(&report);
     }
@@ -227,18 +228,18 @@ fn accelerator(cache: &Path) -> String {
 fn print(report: &Report) {
     for what in &report.requirements {
         match &what.found {
-            Some(found) => println!("ok       {:18} {found}", what.name),
-            None => println!("MISSING  {:18} {}", what.name, what.why),
+            Some(found) => say!("ok       {:18} {found}", what.name),
+            None => say!("MISSING  {:18} {}", what.name, what.why),
         }
     }
-    println!("         {:18} {}", "accelerator", report.accelerator);
+    say!("         {:18} {}", "accelerator", report.accelerator);
     let missing: Vec<&Requirement> =
         report.requirements.iter().filter(|what| what.found.is_none()).collect();
     if missing.is_empty() {
-        println!("\nEverything is here.");
+        say!("\nEverything is here.");
         return;
     }
-    println!("\nTo get what is missing:");
+    say!("\nTo get what is missing:");
     let install = apt_install();
     let (packages, others): (Vec<&str>, Vec<&str>) = missing
         .iter()
@@ -246,13 +247,13 @@ fn print(report: &Report) {
         .partition(|mend| mend.starts_with(install));
     if !packages.is_empty() {
         let names = packages.iter().filter_map(|mend| mend.strip_prefix(install));
-        println!("    {install}{}", names.collect::<String>());
+        say!("    {install}{}", names.collect::<String>());
     }
     for mend in others {
-        println!("    {mend}");
+        say!("    {mend}");
     }
     if report.ready {
-        println!("\n`appliance build` has all that it needs.");
+        say!("\n`appliance build` has all that it needs.");
     }
 }
 

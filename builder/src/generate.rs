@@ -1,36 +1,39 @@
 //! What is generated from the program's own types: schema, completions, manual.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::CommandFactory;
 
 use crate::cli::Cli;
+use crate::report::{print, say};
 use crate::spec::Spec;
 
 /// Prints the JSON schema of `appliance.toml`.
 ///
 /// # Errors
-/// When standard output cannot be written.
+/// When it cannot be generated.
 pub fn schema() -> Result<ExitCode> {
-    print(&serde_json::to_vec_pretty(&schemars::schema_for!(Spec))?)
+    say!("{}", serde_json::to_string_pretty(&schemars::schema_for!(Spec))?);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints the completion script for a shell.
 ///
 /// # Errors
-/// When standard output cannot be written.
+/// When it cannot be generated.
 pub fn completions(shell: clap_complete::Shell) -> Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "appliance", &mut script);
-    print(&script)
+    print(&String::from_utf8(script)?);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints the manual page, with a section for each command.
 ///
 /// # Errors
-/// When standard output cannot be written.
+/// When it cannot be generated.
 pub fn manual() -> Result<ExitCode> {
     let mut page = Vec::new();
     let mut command = Cli::command();
@@ -43,16 +46,6 @@ pub fn manual() -> Result<ExitCode> {
         man.render_description_section(&mut page)?;
         man.render_options_section(&mut page)?;
     }
-    print(&page)
-}
-
-/// A reader that closes the pipe early (`| head`) is no error.
-fn print(bytes: &[u8]) -> Result<ExitCode> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("writing to standard output")
-        }
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    print(&String::from_utf8(page)?);
+    Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use host::{StagedDir, refused};
 
 use crate::home;
+use crate::report::say;
 use crate::spec::Hostname;
 
 /// The files of a new project by path.
@@ -24,8 +25,8 @@ const FILES: &[(&str, &str)] = &[
 pub fn command(dir: &Path) -> Result<ExitCode> {
     create(dir)?;
     let dir = dir.display();
-    println!("made {dir}/appliance.toml and a sample site in {dir}/site");
-    println!("build it with:    {} build {dir}", home::command_name());
+    say!("made {dir}/appliance.toml and a sample site in {dir}/site");
+    say!("build it with:    {} build {dir}", home::command_name());
     Ok(ExitCode::SUCCESS)
 }
 

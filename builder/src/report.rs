@@ -1,6 +1,7 @@
 //! Errors as the user sees them, and the exit status that goes with each.
 
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use host::{Interrupted, Kind, Problem};
@@ -9,6 +10,28 @@ use host::{Interrupted, Kind, Problem};
 const INTERRUPTED: u8 = 130;
 /// The exit status of a request that cannot be carried out as given.
 const REFUSED: u8 = 2;
+
+/// Writes text to standard output. A reader that has seen enough (`| head`) is no
+/// error; a result that cannot be written otherwise, say to a full disk, ends the
+/// program with status 1.
+pub fn print(text: &str) {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("error: writing to standard output: {error}");
+            std::process::exit(1);
+        }
+        _ => {}
+    }
+}
+
+/// Writes one formatted line as [`print`] does.
+macro_rules! say {
+    ($($argument:tt)*) => {
+        $crate::report::print(&(format!($($argument)*) + "\n"))
+    };
+}
+pub(crate) use say;
 
 /// Prints an error with what to do next; gives the exit status.
 pub fn error(error: &anyhow::Error) -> ExitCode {

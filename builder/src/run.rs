@@ -19,6 +19,7 @@ use serde::Serialize;
 use crate::cli::RunArgs;
 use crate::home;
 use crate::manifest::{Manifest, Memory, Storage};
+use crate::report::say;
 
 /// How long a guest may take to serve, on a busy host without KVM.
 const BOOT_DEADLINE: Duration = Duration::from_secs(120);
@@ -226,7 +227,7 @@ fn watch(guest: &mut Guest, problem: Option<Problem>) -> Result<ExitCode> {
     match (guest.wait_serving(deadline), problem) {
         (Ok(_), _) => {
             let address = guest.forwarded().context("the port of the guest is not forwarded")?;
-            println!("appliance: http://{address}/ leads there; Ctrl-C shuts the guest down");
+            say!("appliance: http://{address}/ leads there; Ctrl-C shuts the guest down");
         }
         (Err(error), Some(problem)) if error.is::<WaitError>() => {
             return Err(anyhow::Error::new(problem).context(error));

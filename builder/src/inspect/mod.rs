@@ -16,7 +16,7 @@ mod tests;
 mod text;
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -28,6 +28,7 @@ use images::{Part, bzimage};
 use crate::disk::Format;
 use crate::disk::fat::{ENTRY, FILES, INITRAMFS, KERNEL};
 use crate::manifest::Manifest;
+use crate::report::say;
 use device::Device;
 pub use report::Report;
 use report::{DiskReport, FileReport, FilesystemReport, PartitionReport};
@@ -43,16 +44,9 @@ const ENTRY_MAX: u64 = 64 << 10;
 /// Refused when there is neither a directory of a build nor a disk image.
 pub fn command(path: &Path, json: bool) -> Result<ExitCode> {
     let report = inspect(path)?;
-    let mut text =
-        if json { serde_json::to_string_pretty(&report)? } else { text::render(&report) };
-    text.push('\n');
-    match io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads, for example `head`, has seen enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("writing the report")
-        }
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    let text = if json { serde_json::to_string_pretty(&report)? } else { text::render(&report) };
+    say!("{text}");
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Reports on the directory of a build, or on a disk image.
