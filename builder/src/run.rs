@@ -100,16 +100,18 @@ pub fn machine(
     firmware: Firmware,
     accelerator: Accelerator,
 ) -> Result<Machine> {
-    let kernel = |name: &str| Kernel {
-        image: out.join(name),
-        initramfs: Some(out.join("initramfs.cpio")),
-        command_line: manifest.cmdline.clone(),
+    let direct = |kernel: &str| {
+        Start::Kernel(Kernel {
+            image: out.join(kernel),
+            initramfs: Some(out.join("initramfs.cpio")),
+            command_line: manifest.cmdline.clone(),
+        })
     };
     let start = match firmware {
         Firmware::Bios => Start::Bios,
         Firmware::Uefi => Start::Uefi,
-        Firmware::Direct => Start::Pvh(kernel("vmlinux")),
-        Firmware::BzImage => Start::BzImage(kernel("vmlinuz")),
+        Firmware::Direct => direct("vmlinux"),
+        Firmware::BzImage => direct("vmlinuz"),
     };
     let wants_disk = firmware.needs_disk() || manifest.storage != Storage::Ram;
     let disk = if wants_disk { Some(disk(out, manifest)?) } else { None };

@@ -20,20 +20,18 @@ pub enum Start {
     Bios,
     /// From the disk, by OVMF.
     Uefi,
-    /// QEMU hands a bzImage to SeaBIOS.
-    BzImage(Kernel),
-    /// QEMU loads an ELF file with a PVH note and starts it through qboot.
+    /// QEMU loads it and lets SeaBIOS start it.
     ///
-    /// SeaBIOS (since 1.16.1) does not know of the loaded kernel: with 33 to 47
-    /// MiB of memory it moves its own code to 16 MiB below the end of it, into a
-    /// kernel that starts at 16 MiB.
-    Pvh(Kernel),
+    /// SeaBIOS (since 1.16.1) does not know of an ELF kernel in memory: with 33
+    /// MiB or more it moves its own code to 16 MiB below the end of memory, so
+    /// that the kernel has to lie below that.
+    Kernel(Kernel),
 }
 
 /// A kernel that QEMU loads.
 #[derive(Clone, Debug)]
 pub struct Kernel {
-    /// The file.
+    /// A bzImage, or an ELF file with a PVH note.
     pub image: PathBuf,
     /// The initramfs.
     pub initramfs: Option<PathBuf>,
@@ -139,24 +137,15 @@ impl Start {
                     file_option("if=pflash,unit=1,format=raw,snapshot=on", &variables)?,
                 ])
             }
-            Self::BzImage(kernel) => Ok(kernel.arguments()),
-            Self::Pvh(kernel) => {
-                let mut arguments = vec!["-bios".into(), "qboot.rom".into()];
-                arguments.extend(kernel.arguments());
+            Self::Kernel(Kernel { image, initramfs, command_line }) => {
+                let mut arguments = vec!["-kernel".into(), image.into()];
+                if let Some(initramfs) = initramfs {
+                    arguments.extend(["-initrd".into(), initramfs.into()]);
+                }
+                arguments.extend(["-append".into(), command_line.into()]);
                 Ok(arguments)
             }
         }
-    }
-}
-
-impl Kernel {
-    fn arguments(&self) -> Vec<OsString> {
-        let mut arguments = vec!["-kernel".into(), self.image.clone().into()];
-        if let Some(initramfs) = &self.initramfs {
-            arguments.extend(["-initrd".into(), initramfs.into()]);
-        }
-        arguments.extend(["-append".into(), self.command_line.clone().into()]);
-        arguments
     }
 }
 

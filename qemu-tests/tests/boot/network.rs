@@ -5,12 +5,13 @@ use appliance::run::{self, Firmware};
 use libtest_mimic::Trial;
 use qemu::{Network, Tap};
 
+use crate::http;
 use crate::image::{BOOT, Image};
-use crate::project::DUAL;
+use crate::project::RAM;
 use crate::trial::{Skipped, trial, with_guest};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![trial("network::ipv4_and_ipv6_over_tap", &DUAL, tap)]
+    vec![trial("network::ipv4_and_ipv6_over_tap", &RAM, tap)]
 }
 
 fn tap(image: &Image) -> Result<()> {
@@ -23,6 +24,13 @@ fn tap(image: &Image) -> Result<()> {
     ensure!(addresses.iter().any(|address| address.is_ipv6()), "the image has no IPv6 address");
     with_guest(&machine, |guest| {
         guest.wait_serving(BOOT)?;
-        addresses.into_iter().try_for_each(|address| image.compare(guest, address))
+        for address in addresses {
+            image.compare(guest, address)?;
+            for (_, check) in http::CHECKS {
+                guest.in_its_network(|| check(image, address))??;
+            }
+            guest.in_its_network(|| http::burst(image, address))??;
+        }
+        Ok(())
     })
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use appliance::spec::FilesystemKind;
 
 /// The large file of a site on a disk, in bytes.
-pub(crate) const BIG: usize = 20_000_000;
+const BIG: usize = 20_000_000;
 /// The path of the large file.
 pub(crate) const BIG_NAME: &str = "big.bin";
 /// The large file of a site in memory: it is there more than once while it is
@@ -28,8 +28,6 @@ pub(crate) struct Project {
     pub(crate) name: &'static str,
     pub(crate) keeping: Keeping,
     addresses: &'static str,
-    /// The section `[kernel]`.
-    kernel: &'static str,
 }
 
 const IPV4: &str = r#""10.0.2.15/24""#;
@@ -39,18 +37,9 @@ const BOTH: &str = r#""10.0.2.15/24", "2001:db8::2/64""#;
 pub(crate) static EXT3: Project = on(FilesystemKind::Ext3);
 /// The same with the other file system.
 pub(crate) static EXT4: Project = on(FilesystemKind::Ext4);
-/// Without a disk.
-pub(crate) static RAM: Project =
-    Project { name: "ram", keeping: Keeping::Ram, addresses: IPV4, kernel: "" };
-/// With IPv6; and with Linux's magic system requests, through which a test kills
-/// the server or panics the kernel. They are an option of this project, as of any
-/// user's, and of no other image.
-pub(crate) static DUAL: Project = Project {
-    name: "dual",
-    keeping: Keeping::Disk(FilesystemKind::Ext3),
-    addresses: BOTH,
-    kernel: "options = { MAGIC_SYSRQ = true }\n",
-};
+/// Without a disk, and with an IPv6 address: one kernel less to compile than if
+/// these were two.
+pub(crate) static RAM: Project = Project { name: "ram", keeping: Keeping::Ram, addresses: BOTH };
 
 /// The projects that between them keep a site in every way.
 pub(crate) const EVERY_KEEPING: [&Project; 3] = [&EXT3, &EXT4, &RAM];
@@ -62,7 +51,7 @@ const fn on(filesystem: FilesystemKind) -> Project {
         FilesystemKind::Ext3 => "ext3",
         FilesystemKind::Ext4 => "ext4",
     };
-    Project { name, keeping: Keeping::Disk(filesystem), addresses: IPV4, kernel: "" }
+    Project { name, keeping: Keeping::Disk(filesystem), addresses: IPV4 }
 }
 
 impl Project {
@@ -90,15 +79,12 @@ impl Project {
     }
 
     fn toml(&self) -> String {
-        let Self { name, addresses, kernel, .. } = self;
+        let Self { name, addresses, .. } = self;
         let mut text = format!("name = \"{name}\"\n[server]\nroot = \"site\"\n");
         if self.keeping == Keeping::Ram {
             text.push_str("storage = \"ram\"\n");
         }
-        let _ = write!(
-            text,
-            "[network]\naddresses = [{addresses}]\ngateways = [\"10.0.2.2\"]\n[kernel]\n{kernel}"
-        );
+        let _ = write!(text, "[network]\naddresses = [{addresses}]\ngateways = [\"10.0.2.2\"]\n");
         if let Keeping::Disk(filesystem) = self.keeping {
             let _ = write!(text, "[disk]\nfilesystem = \"{}\"\n", filesystem.name());
         }
