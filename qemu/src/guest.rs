@@ -167,6 +167,9 @@ impl Guest {
         let said = self.errors.take().and_then(|errors| errors.join().ok()).unwrap_or_default();
         match said.trim() {
             "" => error.context(starting(QEMU)),
+            said if self.in_namespace => failed(format!("QEMU did not start: {said}"))
+                .hint("its network, a tap in a network namespace, takes root")
+                .into(),
             said => failed(format!("QEMU did not start: {said}")).into(),
         }
     }
