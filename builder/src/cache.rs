@@ -238,10 +238,8 @@ pub fn digests(root: &Path) -> Result<BTreeMap<PathBuf, String>> {
                 dirs.push(path);
                 continue;
             }
-            let digest =
-                digest_file(&path).with_context(|| format!("reading {}", path.display()))?;
             let name = path.strip_prefix(root).unwrap_or(&path).to_owned();
-            found.insert(name, digest.to_string());
+            found.insert(name, digest_file(&path)?.to_string());
         }
     }
     Ok(found)

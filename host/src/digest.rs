@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use anyhow::{Context, Result};
 use sha2::{Digest as _, Sha256};
 
 /// A SHA-256 digest, shown as 64 lower-case hexadecimal digits.
@@ -33,9 +34,10 @@ pub fn digest_bytes(bytes: &[u8]) -> Digest {
 /// The digest of a file's content, read in pieces.
 ///
 /// # Errors
-/// When the file cannot be read.
-pub fn digest_file(path: &Path) -> io::Result<Digest> {
-    digest_stream(File::open(path)?)
+/// When the file cannot be read; the error names it.
+pub fn digest_file(path: &Path) -> Result<Digest> {
+    let digest = File::open(path).and_then(digest_stream);
+    digest.with_context(|| format!("reading {}", path.display()))
 }
 
 /// The digest of everything that a stream holds, read in pieces.
@@ -80,7 +82,7 @@ fn add_entry(path: &Path, hash: &mut Sha256) -> io::Result<()> {
         add_name(path.read_link()?.as_os_str().as_bytes(), hash);
     } else {
         hash.update(if meta.permissions().mode() & 0o111 == 0 { b"f" } else { b"x" });
-        hash.update(digest_file(path)?.0);
+        hash.update(digest_stream(File::open(path)?)?.0);
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ pub(super) fn build(bench: &Bench) -> Result<PathBuf> {
             "source".into(),
             digest_tree(&sources).context("reading the sources of PID 1")?.to_string(),
         ),
-        ("Cargo.lock".into(), digest_file(&lock).context("reading Cargo.lock")?.to_string()),
+        ("Cargo.lock".into(), digest_file(&lock)?.to_string()),
         ("rustc".into(), String::from_utf8_lossy(&rustc).into_owned()),
     ]);
     let target = bench.cache.root().join("work/init");

@@ -30,12 +30,9 @@ pub(super) struct Built {
 pub(super) fn build(bench: &Bench, server: &server::Built, init: &Path) -> Result<Built> {
     let plan = bench.plan;
     let conf = configuration(plan)?;
-    let digest = |path: &Path| -> Result<String> {
-        Ok(digest_file(path).with_context(|| format!("reading {}", path.display()))?.to_string())
-    };
     let mut inputs = Inputs::from([
-        ("PID 1".into(), digest(init)?),
-        ("server".into(), digest(&server.program)?),
+        ("PID 1".into(), digest_file(init)?.to_string()),
+        ("server".into(), digest_file(&server.program)?.to_string()),
         ("server's configuration".into(), plan.server.config.clone()),
         ("configuration of PID 1".into(), conf.clone()),
         ("name servers".into(), resolver(plan)),

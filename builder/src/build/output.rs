@@ -93,12 +93,9 @@ fn unchanged(place: &Path, key: &str) -> Option<Manifest> {
 
 fn inputs(bench: &Bench, formats: &[Format], parts: &Parts) -> Result<Inputs> {
     let plan = bench.plan;
-    let digest = |path: &Path| -> Result<String> {
-        Ok(digest_file(path).with_context(|| format!("reading {}", path.display()))?.to_string())
-    };
     let mut inputs = tools::of_disk()?;
-    inputs.insert("kernel".into(), digest(&parts.kernel.dir.join("vmlinuz"))?);
-    inputs.insert("initramfs".into(), digest(&parts.initramfs.file)?);
+    inputs.insert("kernel".into(), digest_file(&parts.kernel.dir.join("vmlinuz"))?.to_string());
+    inputs.insert("initramfs".into(), digest_file(&parts.initramfs.file)?.to_string());
     inputs.insert("command line".into(), plan.kernel.cmdline.clone());
     inputs.insert("plan".into(), format!("{} {:?}", plan.name, plan.storage));
     inputs.insert("site".into(), plan.site.digest().to_string());

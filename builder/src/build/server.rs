@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use host::digest_file;
 use lighttpd_static::Library;
 use lighttpd_static::recipe::{self, Parts, Toolchain};
@@ -76,9 +76,8 @@ pub(super) fn build(bench: &Bench) -> Result<Built> {
 fn check(bench: &Bench, program: &Path) -> Result<()> {
     let plan = &bench.plan.server;
     let user = plan.user_config.as_ref();
-    let digest = digest_file(program).with_context(|| format!("reading {}", program.display()))?;
     let inputs = Inputs::from([
-        ("server".into(), digest.to_string()),
+        ("server".into(), digest_file(program)?.to_string()),
         ("configuration".into(), plan.config.clone()),
         (
             "user's configuration".into(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use host::{Command, digest_file};
 
 use crate::cache::Inputs;
@@ -24,8 +24,7 @@ pub(super) fn of_disk() -> Result<Inputs> {
         found.insert(program.into(), version(program, option)?);
     }
     for path in FILES {
-        let digest = digest_file(Path::new(path)).with_context(|| format!("reading {path}"))?;
-        found.insert(path.into(), digest.to_string());
+        found.insert(path.into(), digest_file(Path::new(path))?.to_string());
     }
     Ok(found)
 }

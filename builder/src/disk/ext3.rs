@@ -113,8 +113,7 @@ fn stage(site: &Site, tree: &Path) -> Result<()> {
                     .map_err(|error| explain_io(error, &place))
                     .with_context(|| format!("copying {}", source.display()))?;
                 set_mode(&place, 0o644)?;
-                let copied =
-                    digest_file(&place).with_context(|| format!("reading {}", place.display()))?;
+                let copied = digest_file(&place)?;
                 if copied != *digest {
                     return Err(failed(format!("{} changed during the build", source.display()))
                         .hint("run the same command again")

@@ -5,13 +5,13 @@
 //! site is mounted. Owners, permissions and times of the host do not count.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Result;
-use host::{Digest, check_interrupt, digest_bytes, digest_file, refused};
+use host::{Digest, check_interrupt, digest_bytes, digest_stream, refused};
 
 /// The longest name of a file that ext3 holds, in bytes (`EXT4_NAME_LEN` of
 /// fs/ext4/ext4.h).
@@ -189,7 +189,7 @@ fn collect_entry(root: &Path, path: &Path) -> Result<EntryKind> {
     if let Some((_, what)) = special.iter().find(|(is, _)| *is) {
         return Err(about(&source, what).hint("a site holds files, directories and links").into());
     }
-    let digest = digest_file(&source).map_err(unreadable)?;
+    let digest = File::open(&source).and_then(digest_stream).map_err(unreadable)?;
     Ok(EntryKind::File { bytes: meta.len(), digest, source })
 }
 

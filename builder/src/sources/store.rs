@@ -35,8 +35,7 @@ impl File {
 
 /// The digest of a file as text.
 pub(super) fn digest(path: &Path) -> Result<String> {
-    let digest = digest_file(path).with_context(|| format!("reading {}", path.display()))?;
-    Ok(digest.to_string())
+    Ok(digest_file(path)?.to_string())
 }
 
 /// A source that was fetched.
