@@ -111,9 +111,24 @@ impl Cache {
         parts.try_for_each(|part| remove_tree(&self.root.join(part)))
     }
 
-    /// Whether the step `name` need not run for these inputs.
-    pub fn has(&self, name: &str, inputs: &Inputs) -> bool {
-        is_sound(&self.root.join("steps").join(name).join(key(inputs)))
+    /// The results of the step `name` with these inputs, if they are there; `what`
+    /// says what the step does, for progress.
+    pub fn find(
+        &self,
+        name: &str,
+        what: &str,
+        inputs: &Inputs,
+        progress: &Progress,
+    ) -> Option<PathBuf> {
+        let place = self.place(name, inputs);
+        is_sound(&place).then(|| {
+            progress.cached(what);
+            place.join("out")
+        })
+    }
+
+    fn place(&self, name: &str, inputs: &Inputs) -> PathBuf {
+        self.root.join("steps").join(name).join(key(inputs))
     }
 
     /// The results of the step `name` with these inputs; `work` makes them if
@@ -129,22 +144,20 @@ impl Cache {
         progress: &Progress,
         work: impl FnOnce(&mut Job) -> Result<()>,
     ) -> Result<PathBuf> {
+        if let Some(out) = self.find(name, what, inputs, progress) {
+            return Ok(out);
+        }
         let steps = format!("steps/{name}");
-        let place = self.root.join(&steps).join(key(inputs));
-        let out = place.join("out");
-        if is_sound(&place) {
-            progress.cached(what);
-            return Ok(out);
-        }
         let _lock = self.lock(&steps, progress)?;
-        if is_sound(&place) {
-            progress.cached(what);
+        // Another build may have made them while this one waited.
+        if let Some(out) = self.find(name, what, inputs, progress) {
             return Ok(out);
         }
+        let place = self.place(name, inputs);
         progress.reason(what, &self.why(&steps, &place, inputs));
         self.run(name, &place, inputs, what, progress, work)?;
         prune(&self.root.join(&steps))?;
-        Ok(out)
+        Ok(place.join("out"))
     }
 
     fn run(

@@ -27,6 +27,8 @@ pub(super) fn build(bench: &Bench) -> Result<PathBuf> {
             digest_tree(&sources).context("reading the sources of PID 1")?.to_string(),
         ),
         ("Cargo.lock".into(), digest_file(&lock)?.to_string()),
+        // It holds the profile.
+        ("Cargo.toml".into(), digest_file(&repository.join("Cargo.toml"))?.to_string()),
         ("rustc".into(), String::from_utf8_lossy(&rustc).into_owned()),
     ]);
     let target = bench.cache.root().join("work/init");

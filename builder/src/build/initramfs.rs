@@ -12,7 +12,7 @@ use init::superblock::Uuid;
 use initramfs::{Listed, Tree};
 use lighttpd_static::{ARGUMENTS, CONFIG, DOCUMENT_ROOT, SERVER, USER_CONFIG};
 
-use super::{Bench, server};
+use super::{Bench, server, tools};
 use crate::cache::Inputs;
 use crate::disk::Guids;
 use crate::disk::site::EntryKind;
@@ -36,7 +36,7 @@ pub(super) fn build(bench: &Bench, server: &server::Built, init: &Path) -> Resul
         ("server's configuration".into(), plan.server.config.clone()),
         ("configuration of PID 1".into(), conf.clone()),
         ("name servers".into(), resolver(plan)),
-        ("builder".into(), env!("CARGO_PKG_VERSION").into()),
+        ("builder".into(), tools::of_builder()?),
     ]);
     if let Some(user) = &plan.server.user_config {
         inputs.insert("user's configuration".into(), user.text().to_owned());

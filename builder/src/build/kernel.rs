@@ -35,18 +35,9 @@ struct Recipe<'a> {
 pub(super) fn build(bench: &Bench) -> Result<Built> {
     let recipe = Recipe::new(bench)?;
     let what = "compile the kernel";
-    let dir = if bench.cache.has("kernel", &recipe.inputs) {
-        bench.cache.step("kernel", what, &recipe.inputs, bench.progress, |_| Ok(()))?
-    } else {
-        let (tree, lock) = recipe.tree(bench)?;
-        let configuration = recipe.configure(bench, &tree)?;
-        let dir = bench.cache.step("kernel", what, &recipe.inputs, bench.progress, |job| {
-            let jobs = available_parallelism().map_or(1, std::num::NonZero::get);
-            let ccache = bench.cache.ccache();
-            kernel::compile(&tree, &configuration, Compile { ccache: Some(&ccache), jobs }, job)
-        })?;
-        drop(lock);
-        dir
+    let dir = match bench.cache.find("kernel", what, &recipe.inputs, bench.progress) {
+        Some(dir) => dir,
+        None => recipe.compile(bench, what)?,
     };
     let image = dir.join("vmlinuz");
     let reading = || format!("reading {}", image.display());
@@ -96,6 +87,16 @@ impl<'a> Recipe<'a> {
             line.done();
         }
         Ok((tree, lock))
+    }
+
+    fn compile(&self, bench: &Bench, what: &str) -> Result<PathBuf> {
+        let (tree, _lock) = self.tree(bench)?;
+        let configuration = self.configure(bench, &tree)?;
+        bench.cache.step("kernel", what, &self.inputs, bench.progress, |job| {
+            let jobs = available_parallelism().map_or(1, std::num::NonZero::get);
+            let ccache = bench.cache.ccache();
+            kernel::compile(&tree, &configuration, Compile { ccache: Some(&ccache), jobs }, job)
+        })
     }
 
     fn configure(&self, bench: &Bench, tree: &Path) -> Result<Configuration> {

@@ -49,7 +49,8 @@ pub(super) fn write(
     formats: &[Format],
     parts: Parts,
 ) -> Result<Built> {
-    let inputs = inputs(bench, formats, &parts)?;
+    let tools = tools::of_disk()?;
+    let inputs = inputs(bench.plan, formats, &parts, &tools)?;
     let key = key(&inputs);
     let _lock = lock(bench, place)?;
     if let Some(manifest) = unchanged(place, &key) {
@@ -65,7 +66,7 @@ pub(super) fn write(
         disk::write(&disk, *format, &dir.join(format.file_name()))?;
     }
     copy_parts(bench.plan, &parts, dir)?;
-    let manifest = manifest(bench.plan, &parts, key, dir)?;
+    let manifest = manifest(bench.plan, &parts, key, tools, dir)?;
     let mut text = serde_json::to_vec_pretty(&manifest)?;
     text.push(b'\n');
     write_atomically(&dir.join(manifest::FILE_NAME), &text)?;
@@ -91,9 +92,8 @@ fn unchanged(place: &Path, key: &str) -> Option<Manifest> {
     sound.then_some(manifest)
 }
 
-fn inputs(bench: &Bench, formats: &[Format], parts: &Parts) -> Result<Inputs> {
-    let plan = bench.plan;
-    let mut inputs = tools::of_disk()?;
+fn inputs(plan: &Plan, formats: &[Format], parts: &Parts, tools: &Inputs) -> Result<Inputs> {
+    let mut inputs = tools.clone();
     inputs.insert("kernel".into(), digest_file(&parts.kernel.dir.join("vmlinuz"))?.to_string());
     inputs.insert("initramfs".into(), digest_file(&parts.initramfs.file)?.to_string());
     inputs.insert("command line".into(), plan.kernel.cmdline.clone());
@@ -101,7 +101,7 @@ fn inputs(bench: &Bench, formats: &[Format], parts: &Parts) -> Result<Inputs> {
     inputs.insert("site".into(), plan.site.digest().to_string());
     inputs.insert("formats".into(), format!("{formats:?}"));
     inputs.insert("sources".into(), serde_json::to_string(&sources(parts))?);
-    inputs.insert("builder".into(), format!("{} {LAYOUT}", env!("CARGO_PKG_VERSION")));
+    inputs.insert("builder".into(), tools::of_builder()?);
     Ok(inputs)
 }
 
@@ -164,7 +164,13 @@ fn sources(parts: &Parts) -> Vec<SourceRecord> {
     std::iter::once(&parts.kernel.source).chain(&parts.server.sources).cloned().collect()
 }
 
-fn manifest(plan: &Plan, parts: &Parts, key: String, dir: &Path) -> Result<Manifest> {
+fn manifest(
+    plan: &Plan,
+    parts: &Parts,
+    key: String,
+    tools: Inputs,
+    dir: &Path,
+) -> Result<Manifest> {
     let mut files = BTreeMap::new();
     for (name, sha256) in crate::cache::digests(dir)? {
         let name = name.to_string_lossy().into_owned();
@@ -191,7 +197,7 @@ fn manifest(plan: &Plan, parts: &Parts, key: String, dir: &Path) -> Result<Manif
         site: site(plan),
         initramfs: parts.initramfs.entries.iter().map(entry).collect(),
         sources: sources(parts),
-        tools: tools::of_disk()?,
+        tools,
         files,
     })
 }

@@ -7,8 +7,8 @@ use host::digest_file;
 use lighttpd_static::Library;
 use lighttpd_static::recipe::{self, Parts, Toolchain};
 
-use super::{Bench, notices};
-use crate::cache::Inputs;
+use super::{Bench, notices, tools};
+use crate::cache::{Inputs, key};
 use crate::manifest::{self, SourceRecord};
 use crate::plan::Plan;
 
@@ -38,6 +38,8 @@ impl Built {
 /// A step that compiles one source.
 struct Compiled {
     out: PathBuf,
+    /// The key of its step: everything that it was made from.
+    key: String,
     source: SourceRecord,
 }
 
@@ -49,7 +51,7 @@ pub(super) fn build(bench: &Bench) -> Result<Built> {
     let musl = compile(bench, &toolchain, "musl", Inputs::new(), |source, job| {
         recipe::musl(source, &toolchain, job)
     })?;
-    let with_musl = Inputs::from([("musl".into(), musl.source.sha256.clone())]);
+    let with_musl = Inputs::from([("musl".into(), musl.key.clone())]);
     let mut libraries = Vec::new();
     for library in lighttpd_static::libraries(&plan.modules, plan.user_config.as_ref()) {
         let built =
@@ -77,6 +79,7 @@ fn check(bench: &Bench, program: &Path) -> Result<()> {
     let plan = &bench.plan.server;
     let user = plan.user_config.as_ref();
     let inputs = Inputs::from([
+        ("builder".into(), tools::of_builder()?),
         ("server".into(), digest_file(program)?.to_string()),
         ("configuration".into(), plan.config.clone()),
         (
@@ -102,7 +105,7 @@ fn link(
     let plugins: Vec<&str> = modules.plugins().collect();
     inputs.insert("modules".into(), plugins.join(" "));
     for (library, built) in libraries {
-        inputs.insert(library.name().into(), built.source.sha256.clone());
+        inputs.insert(library.name().into(), built.key.clone());
     }
     let libraries: Vec<(Library, PathBuf)> =
         libraries.iter().map(|(library, built)| (*library, built.out.clone())).collect();
@@ -128,5 +131,5 @@ fn compile(
         let tarball = source.verified()?;
         work(&recipe::Source { tarball, patches: &source.patches }, job)
     })?;
-    Ok(Compiled { out, source: source.record() })
+    Ok(Compiled { out, key: key(&inputs), source: source.record() })
 }

@@ -1,11 +1,12 @@
-//! The host's tools that have a part in the disk's bytes.
+//! What else has a part in the bytes: the host's tools, and our own code.
 
 use std::path::Path;
 
-use anyhow::Result;
-use host::{Command, digest_file};
+use anyhow::{Context, Result};
+use host::{Command, digest_file, digest_tree};
 
 use crate::cache::Inputs;
+use crate::home;
 
 /// Programs that say their version, and how they are asked.
 const PROGRAMS: [(&str, &str); 3] =
@@ -13,6 +14,9 @@ const PROGRAMS: [(&str, &str); 3] =
 /// Files that get into the disk as they are.
 const FILES: [&str; 2] =
     ["/usr/lib/SYSLINUX/gptmbr.bin", "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"];
+
+/// Our crates whose code makes the server's check, the initramfs and the disk.
+const CRATES: [&str; 4] = ["builder/src", "images/src", "initramfs/src", "lighttpd-static/src"];
 
 /// Versions of the programs and digests of the files, by name.
 ///
@@ -27,6 +31,20 @@ pub(super) fn of_disk() -> Result<Inputs> {
         found.insert(path.into(), digest_file(Path::new(path))?.to_string());
     }
     Ok(found)
+}
+
+/// The digest of the code of the steps that our own crates carry out.
+///
+/// # Errors
+/// When the repository cannot be read.
+pub(super) fn of_builder() -> Result<String> {
+    let digest = |dir| -> Result<String> {
+        let dir = home::repository().join(dir);
+        let digest = digest_tree(&dir).with_context(|| format!("reading {}", dir.display()))?;
+        Ok(digest.to_string())
+    };
+    let crates: Result<Vec<String>> = CRATES.into_iter().map(digest).collect();
+    Ok(crates?.join(" "))
 }
 
 /// The first line that a program prints, wherever and with whatever status.
