@@ -86,7 +86,6 @@ impl Plan {
 
     /// What the disk's GUIDs and UUIDs are derived from: they follow the content,
     /// so that a kernel never serves the site of another build.
-    ///
     pub fn seed(&self) -> Digest {
         digest_bytes(format!("{} {:?} {}", self.name, self.storage, self.site.digest()).as_bytes())
     }

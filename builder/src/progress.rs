@@ -117,6 +117,15 @@ impl Line<'_> {
     }
 }
 
+impl Drop for Line<'_> {
+    /// What comes after a step that failed does not stand on its living line.
+    fn drop(&mut self) {
+        if self.progress.level != Level::Silent {
+            self.progress.print("");
+        }
+    }
+}
+
 fn time_left(spent: Duration, done: u64, total: u64) -> Option<Duration> {
     if spent < ESTIMATE_AFTER || done == 0 || total <= done {
         return None;

@@ -128,13 +128,15 @@ fn make_disk(bench: &Bench, parts: &Parts, inputs: &Inputs) -> Result<PathBuf> {
 }
 
 /// The files of an output directory that are no disk images, and what for.
-const PARTS: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 8] = [
     ("vmlinuz", "the kernel as a bzImage, for direct start"),
     ("vmlinux", "the kernel uncompressed, for direct start by PVH"),
     ("System.map", "the addresses of the kernel's functions"),
     ("kernel.config", "the effective configuration of the kernel"),
     ("initramfs.cpio", "PID 1, the server and their configuration"),
     ("lighttpd.conf", "the configuration of the server, as in the initramfs"),
+    ("cmdline", "the kernel's command line"),
+    ("NOTICES", "licences of what the image holds"),
 ];
 
 fn copy_parts(plan: &Plan, parts: &Parts, dir: &Path) -> Result<()> {
@@ -152,12 +154,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 }
 
 fn why(name: &str) -> &'static str {
-    let known = PARTS.iter().find(|(part, _)| *part == name).map(|(_, why)| *why);
-    known.unwrap_or(match name {
-        "cmdline" => "the kernel's command line",
-        "NOTICES" => "licences of what the image holds",
-        _ => "the disk",
-    })
+    FILES.iter().find(|(file, _)| *file == name).map_or("the disk", |(_, why)| why)
 }
 
 fn sources(parts: &Parts) -> Vec<SourceRecord> {

@@ -88,7 +88,7 @@ pub struct Boot<'a> {
 /// Refused when the command line or the files do not fit; otherwise when a tool
 /// fails or finds something wrong with the result.
 pub(super) fn make(boot: Boot<'_>, id: Guid, start: u64, job: &Job<'_>) -> Result<PathBuf> {
-    check_cmdline(boot.cmdline)?;
+    check_cmdline(boot.cmdline).map_err(refused)?;
     let image = job.scratch.join(IMAGE);
     let size = Size::of(&[boot.kernel, boot.initramfs, Path::new(SYSTEMD_BOOT)])?;
     let file = File::create(&image).map_err(|error| explain_io(error, &image))?;
@@ -137,20 +137,20 @@ fn loader_entry(cmdline: &str) -> String {
 
 /// Both loaders take the rest of a line as it is, but for spaces around it, and
 /// systemd-boot for quotes around it.
-fn check_cmdline(cmdline: &str) -> Result<()> {
-    let plain = cmdline.chars().all(|c| c == ' ' || c.is_ascii_graphic());
-    let what = if cmdline.len() > CMDLINE_MAX {
-        format!("is {} bytes long; the kernel takes {CMDLINE_MAX}", cmdline.len())
-    } else if !plain {
-        "holds a character that is not printable ASCII".to_owned()
-    } else if !cmdline.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        "does not begin with a letter or digit".to_owned()
-    } else {
-        return Ok(());
-    };
-    Err(refused(format!("the kernel's command line {what}"))
-        .hint("change `kernel.command-line` in appliance.toml")
-        .into())
+///
+/// # Errors
+/// What is wrong with it, as a sentence.
+pub(crate) fn check_cmdline(cmdline: &str) -> Result<(), String> {
+    if cmdline.len() > CMDLINE_MAX {
+        return Err(format!("the command line is longer than {CMDLINE_MAX} bytes"));
+    }
+    if !cmdline.chars().all(|c| c == ' ' || c.is_ascii_graphic()) {
+        return Err("only printable ASCII on one line can be a command line".into());
+    }
+    if !cmdline.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return Err("a command line begins with a letter or digit".into());
+    }
+    Ok(())
 }
 
 /// How large the file system is.

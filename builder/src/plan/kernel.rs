@@ -4,16 +4,13 @@ use anyhow::Result;
 use kernel::{Disk, Hypervisor, Needs, Requested, Value};
 
 use super::{Network, Storage};
+use crate::disk::fat;
 use crate::spec::{KernelValue, Project};
 use crate::target::Target;
 
 /// What every command line begins with: the console, nothing on it that is no
 /// warning, and a restart five seconds after a panic.
 const CMDLINE: &str = "console=ttyS0 quiet panic=5";
-/// The longest command line in bytes (`COMMAND_LINE_SIZE` of arch/x86, less its
-/// closing zero).
-const CMDLINE_MAX: usize = 2047;
-
 /// The kernel of an appliance.
 #[derive(Clone, Debug)]
 pub struct Kernel {
@@ -61,13 +58,7 @@ fn options(project: &Project) -> Vec<Requested> {
 
 fn cmdline(project: &Project) -> Result<String> {
     let added = project.spec.kernel.command_line.trim();
-    let refuse = |what: &str| project.refuse("kernel", "command-line", what);
-    if !added.chars().all(|c| c.is_ascii_graphic() || c == ' ') {
-        return Err(refuse("only printable ASCII on one line can be a command line").into());
-    }
     let cmdline = format!("{CMDLINE} {added}").trim_end().to_owned();
-    if cmdline.len() > CMDLINE_MAX {
-        return Err(refuse(&format!("the command line is longer than {CMDLINE_MAX} bytes")).into());
-    }
+    fat::check_cmdline(&cmdline).map_err(|what| project.refuse("kernel", "command-line", &what))?;
     Ok(cmdline)
 }

@@ -87,22 +87,18 @@ fn look_up(site: &Site, path: &str) -> Option<Kind> {
         return Some(Kind::Directory);
     }
     let below = Path::new(path).strip_prefix(DOCUMENT_ROOT).ok()?;
-    let entry = site.entries().iter().find(|entry| entry.path == below)?;
-    Some(match &entry.kind {
-        EntryKind::Directory => Kind::Directory,
-        EntryKind::File { .. } => Kind::File,
+    match entry(site, below)? {
+        EntryKind::Directory => Some(Kind::Directory),
+        EntryKind::File { .. } => Some(Kind::File),
+        // A link leads to a place inside of the site; one step is followed.
         EntryKind::Link { target } => {
-            let place = entry.path.parent().unwrap_or(Path::new("")).join(target);
-            return look_up_link(site, &place);
+            let place = below.parent().unwrap_or(Path::new("")).join(target);
+            let is_directory = *entry(site, &place)? == EntryKind::Directory;
+            Some(if is_directory { Kind::Directory } else { Kind::File })
         }
-    })
+    }
 }
 
-/// A link of a site leads to a place inside of it; one step is followed.
-fn look_up_link(site: &Site, place: &Path) -> Option<Kind> {
-    let entry = site.entries().iter().find(|entry| entry.path == place)?;
-    match entry.kind {
-        EntryKind::Directory => Some(Kind::Directory),
-        EntryKind::File { .. } | EntryKind::Link { .. } => Some(Kind::File),
-    }
+fn entry<'a>(site: &'a Site, path: &Path) -> Option<&'a EntryKind> {
+    site.entries().iter().find(|entry| entry.path == path).map(|entry| &entry.kind)
 }
