@@ -11,8 +11,8 @@ use clap::ValueEnum;
 use host::{Interrupted, Problem, failed, refused, take_interrupt};
 use ipnet::IpNet;
 use qemu::{
-    Accelerator, Chipset, Disk, DiskFormat, Ended, Engine, Guest, Kernel, LocalPort, Machine,
-    Network, Start, Tap, UserNetwork, WaitError,
+    Accelerator, Disk, DiskFormat, Ended, Engine, Guest, Kernel, LocalPort, Machine, Network,
+    Start, Tap, UserNetwork, WaitError,
 };
 use serde::Serialize;
 
@@ -115,14 +115,8 @@ pub fn machine(
     };
     let wants_disk = firmware.needs_disk() || manifest.storage != Storage::Ram;
     let disk = if wants_disk { Some(disk(out, manifest)?) } else { None };
-    Ok(Machine {
-        start,
-        accelerator,
-        memory: firmware.minimum(&manifest.memory),
-        chipset: Chipset::default(),
-        disk,
-        network: network(manifest)?,
-    })
+    let memory = firmware.minimum(&manifest.memory);
+    Ok(Machine { disk, network: network(manifest)?, ..Machine::new(start, accelerator, memory) })
 }
 
 fn disk(out: &Path, manifest: &Manifest) -> Result<Disk> {
@@ -134,7 +128,7 @@ fn disk(out: &Path, manifest: &Manifest) -> Result<Disk> {
         refused(format!("{} holds no disk image that QEMU reads", out.display()))
             .hint("build it with --format qcow2")
     })?;
-    Ok(Disk { path: out.join(name), format })
+    Ok(Disk::new(out.join(name), format))
 }
 
 /// The user network, which works for everybody; for an image without an IPv4

@@ -83,10 +83,10 @@ impl Accelerator {
     }
 
     /// The options of QEMU for it.
-    pub(crate) fn arguments(&self) -> [&'static str; 4] {
+    pub(crate) fn arguments<'a>(&self, processor: Option<&'a str>) -> [&'a str; 4] {
         match self.engine {
-            Engine::Kvm => ["-accel", "kvm", "-cpu", "host"],
-            Engine::Tcg => ["-accel", "tcg", "-cpu", "max"],
+            Engine::Kvm => ["-accel", "kvm", "-cpu", processor.unwrap_or("host")],
+            Engine::Tcg => ["-accel", "tcg", "-cpu", processor.unwrap_or("max")],
         }
     }
 }

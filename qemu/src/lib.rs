@@ -7,6 +7,7 @@
 
 mod accelerator;
 mod console;
+mod devices;
 mod firmware;
 mod guest;
 mod machine;
@@ -16,6 +17,7 @@ mod qmp;
 mod serving;
 
 pub use accelerator::{Accelerator, Engine};
+pub use devices::{Clock, DiskBus, Nic, Plugin, Throttle};
 pub use guest::{Ended, Guest, WaitError};
 pub use machine::{Chipset, Disk, DiskFormat, Kernel, Machine, Start};
 pub use network::{LocalPort, Network, Tap, UserNetwork};

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::accelerator::Accelerator;
+use crate::devices::{Clock, DiskBus, Nic, Plugin, Throttle};
 use crate::firmware::Ovmf;
 use crate::guest::Guest;
 use crate::network::{Network, Tap};
@@ -58,13 +59,17 @@ pub enum DiskFormat {
     Qcow2,
 }
 
-/// A virtio disk. What the guest writes is gone when the machine ends.
+/// A disk. What the guest writes is gone when the machine ends.
 #[derive(Clone, Debug)]
 pub struct Disk {
     /// The image.
     pub path: PathBuf,
     /// Its format.
     pub format: DiskFormat,
+    /// What it hangs on.
+    pub bus: DiskBus,
+    /// What slows it down, if something does.
+    pub throttle: Option<Throttle>,
 }
 
 /// A virtual machine with one processor.
@@ -82,9 +87,35 @@ pub struct Machine {
     pub disk: Option<Disk>,
     /// Its network.
     pub network: Network,
+    /// Its network interface, if it has a network.
+    pub nic: Nic,
+    /// The model of its processor and its features, as `-cpu` takes them; the
+    /// accelerator's own choice if not given.
+    pub processor: Option<String>,
+    /// Its clock.
+    pub clock: Clock,
+    /// A plugin of the translator; only under emulation.
+    pub plugin: Option<Plugin>,
 }
 
 impl Machine {
+    /// A machine with the devices that virtual machines have today, without disk
+    /// and network.
+    pub fn new(start: Start, accelerator: Accelerator, memory: u32) -> Self {
+        Self {
+            start,
+            accelerator,
+            memory,
+            chipset: Chipset::default(),
+            disk: None,
+            network: Network::None,
+            nic: Nic::default(),
+            processor: None,
+            clock: Clock::default(),
+            plugin: None,
+        }
+    }
+
     /// Starts the machine.
     ///
     /// # Errors
@@ -112,14 +143,21 @@ impl Machine {
         let fixed = ["-no-user-config", "-nodefaults", "-nographic", "-no-reboot"];
         let mut arguments: Vec<OsString> = fixed.iter().map(OsString::from).collect();
         arguments.extend(["-machine", chipset, "-m", &memory].map(OsString::from));
-        arguments.extend(self.accelerator.arguments().map(OsString::from));
+        arguments.extend(self.accelerator.arguments(self.processor.as_deref()).map(OsString::from));
+        if self.clock == Clock::Instructions {
+            arguments.extend(["-icount", "shift=0,sleep=off"].map(OsString::from));
+            arguments.extend(["-rtc", "base=2026-01-01,clock=vm"].map(OsString::from));
+        }
+        if let Some(plugin) = &self.plugin {
+            arguments.extend(["-plugin".into(), plugin.option()?]);
+        }
         arguments.extend(self.start.arguments()?);
         // Random numbers for a guest whose processor gives none.
         arguments.extend(["-device", "virtio-rng-pci"].map(OsString::from));
         if let Some(disk) = &self.disk {
             arguments.extend(disk.arguments()?);
         }
-        arguments.extend(network_arguments(&self.network, forwarded)?);
+        arguments.extend(network_arguments(&self.network, self.nic, forwarded)?);
         Ok(arguments)
     }
 }
@@ -150,31 +188,55 @@ impl Start {
 }
 
 impl Disk {
-    fn arguments(&self) -> Result<[OsString; 4]> {
+    /// A virtio disk that nothing slows down.
+    pub fn new(path: PathBuf, format: DiskFormat) -> Self {
+        Self { path, format, bus: DiskBus::default(), throttle: None }
+    }
+
+    fn arguments(&self) -> Result<Vec<OsString>> {
         let format = match self.format {
             DiskFormat::Raw => "raw",
             DiskFormat::Qcow2 => "qcow2",
         };
-        let options = format!("if=none,id=disk,format={format},snapshot=on");
-        Ok([
-            "-drive".into(),
-            file_option(&options, &self.path)?,
-            "-device".into(),
-            // QEMU takes index 0 itself for a kernel that it loads.
-            "virtio-blk-pci,drive=disk,bootindex=1".into(),
-        ])
+        let mut options = format!("if=none,id=disk,format={format},snapshot=on");
+        if let Some(Throttle { operations, bytes }) = self.throttle {
+            options.push_str(&format!(
+                ",throttling.iops-total={operations},throttling.bps-total={bytes}"
+            ));
+        }
+        let mut arguments = vec!["-drive".into(), file_option(&options, &self.path)?];
+        for device in self.bus.devices() {
+            arguments.extend(["-device", device].map(OsString::from));
+        }
+        Ok(arguments)
     }
 }
 
-fn network_arguments(network: &Network, forwarded: Option<SocketAddr>) -> Result<Vec<OsString>> {
+impl Plugin {
+    /// The value of `-plugin`.
+    fn option(&self) -> Result<OsString> {
+        // It takes the file first and has no name for it to come later.
+        let mut option = file_option("", &self.file)?.as_bytes()[1..].to_owned();
+        for (name, value) in &self.arguments {
+            option.extend(format!(",{name}={}", value.replace(',', ",,")).into_bytes());
+        }
+        Ok(OsString::from_vec(option))
+    }
+}
+
+fn network_arguments(
+    network: &Network,
+    nic: Nic,
+    forwarded: Option<SocketAddr>,
+) -> Result<Vec<OsString>> {
     let netdev = match network {
         Network::None => return Ok(Vec::new()),
         Network::User(user) => user.netdev(forwarded)?,
         Network::Tap(_) => Tap::netdev(),
     };
     // Without its ROM the firmware does not try to boot from the network.
-    let device = "virtio-net-pci,netdev=net,romfile=";
-    Ok(["-netdev", &netdev, "-device", device].map(OsString::from).into())
+    let device = format!("{},netdev=net,romfile=", nic.device());
+    Ok(["-netdev", &netdev, "-device", &device].map(OsString::from).into())
 }
 
 /// Adds the file to a list of options. QEMU takes a comma for the end of the

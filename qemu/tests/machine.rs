@@ -11,8 +11,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use qemu::{
-    Accelerator, Chipset, Disk, DiskFormat, Ended, Engine, Guest, LocalPort, Machine, Network,
-    Start, UserNetwork, WaitError,
+    Accelerator, Disk, DiskFormat, Ended, Engine, Guest, LocalPort, Machine, Network, Start,
+    UserNetwork, WaitError,
 };
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -37,14 +37,8 @@ fn machine(dir: &Path, last: &[u8]) -> Machine {
     code.resize(1 << 20, 0);
     let path = dir.join("disk, with a comma.raw");
     fs::write(&path, code).unwrap();
-    Machine {
-        start: Start::Bios,
-        accelerator: Accelerator::tcg("the test asks for it"),
-        memory: 16,
-        chipset: Chipset::Q35,
-        disk: Some(Disk { path, format: DiskFormat::Raw }),
-        network: Network::None,
-    }
+    let disk = Some(Disk::new(path, DiskFormat::Raw));
+    Machine { disk, ..Machine::new(Start::Bios, Accelerator::tcg("the test asks for it"), 16) }
 }
 
 fn qemu_is_missing() -> bool {
@@ -139,7 +133,7 @@ fn qemu_says_what_it_does_not_like() {
     }
     let dir = tempfile::tempdir().unwrap();
     let mut machine = machine(dir.path(), HALT);
-    machine.disk = Some(Disk { path: dir.path().join("none"), format: DiskFormat::Raw });
+    machine.disk = Some(Disk::new(dir.path().join("none"), DiskFormat::Raw));
     let message = format!("{:#}", machine.boot().err().unwrap());
     assert!(message.contains("No such file"), "{message}");
 }

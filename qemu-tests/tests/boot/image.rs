@@ -81,7 +81,7 @@ impl Image {
             Format::Qcow2 => DiskFormat::Qcow2,
             Format::Raw => DiskFormat::Raw,
         };
-        Disk { path, format }
+        Disk::new(path, format)
     }
 
     /// Where it serves, as seen in its own network.

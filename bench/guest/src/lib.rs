@@ -1,0 +1,1 @@
+//! The programs that a measurement runs inside a guest.

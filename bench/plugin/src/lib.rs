@@ -1,0 +1,1 @@
+//! A QEMU TCG plugin that counts the instructions of a guest.

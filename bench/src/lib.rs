@@ -1,0 +1,12 @@
+//! Measures an appliance the way the thesis did: what a system call, a request, a
+//! connection and a boot cost, and where it goes.
+//!
+//! A [`Subject`] is what is measured: a machine that can be booted and the symbols
+//! of its kernel. Measurements fill a [`data::Report`], from which every page and
+//! plot can be made again. Under emulation the unit is a guest instruction, counted
+//! by the plugin in `plugin/`; the programs of `guest/` run inside.
+
+pub mod data;
+mod subject;
+
+pub use subject::{Subject, Tools};
