@@ -1,11 +1,11 @@
 //! A build, as one recipe: the plan is carried out step by step, each through
 //! the cache, and the results take the output directory's place at the end.
 
-mod init;
 mod initramfs;
 mod kernel;
 mod notices;
 mod output;
+pub(crate) mod program;
 mod server;
 mod tools;
 
@@ -91,7 +91,7 @@ pub fn build(request: &Request, progress: &Progress) -> Result<Built> {
 
     let kernel = kernel::build(&bench)?;
     let server = server::build(&bench)?;
-    let init = init::build(&bench)?;
+    let init = program::INIT.build(&bench.cache, progress)?.join("init");
     let initramfs = initramfs::build(&bench, &server, &init)?;
     output::write(&bench, &place, &request.formats, output::Parts { kernel, server, initramfs })
 }
