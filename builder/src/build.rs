@@ -80,13 +80,20 @@ impl<'a> Bench<'a> {
 /// step fails. The output directory is then as it was before.
 pub fn build(request: &Request, progress: &Progress) -> Result<Built> {
     let project = spec::load(&request.project)?;
-    let plan = Plan::new(&project, request.target)?;
+    carry_out(request, &Plan::new(&project, request.target)?, progress)
+}
+
+/// Carries out a plan; the request says where to, and where sources may come from.
+///
+/// # Errors
+/// As [`build`].
+pub fn carry_out(request: &Request, plan: &Plan, progress: &Progress) -> Result<Built> {
     let place = request
         .out
         .clone()
         .unwrap_or_else(|| PathBuf::from(format!("build/{}-{}", plan.name, plan.target.name())));
     output::check_place(&place)?;
-    let bench = Bench::new(request, &plan, progress);
+    let bench = Bench::new(request, plan, progress);
     let _shared = bench.cache.share(progress)?;
 
     let kernel = kernel::build(&bench)?;

@@ -17,7 +17,7 @@ use crate::manifest::Memory;
 use crate::spec::{DiskSize, DiskSpec, FilesystemKind, Project, StorageKind};
 use crate::target::Target;
 
-pub use kernel::Kernel;
+pub use kernel::{Kernel, Variation};
 pub use network::Network;
 pub use server::Server;
 

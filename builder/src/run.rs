@@ -11,8 +11,8 @@ use clap::ValueEnum;
 use host::{Interrupted, Problem, failed, refused, take_interrupt};
 use ipnet::IpNet;
 use qemu::{
-    Accelerator, Disk, DiskFormat, Ended, Engine, Guest, Kernel, LocalPort, Machine, Network,
-    Start, Tap, UserNetwork, WaitError,
+    Accelerator, Disk, DiskBus, DiskFormat, Ended, Engine, Guest, Kernel, LocalPort, Machine,
+    Network, Nic, Start, Tap, UserNetwork, WaitError,
 };
 use serde::Serialize;
 
@@ -20,6 +20,7 @@ use crate::cli::RunArgs;
 use crate::home;
 use crate::manifest::{Manifest, Memory, Storage};
 use crate::report::say;
+use crate::target::Target;
 
 /// How long a guest may take to serve, on a busy host without KVM.
 const BOOT_DEADLINE: Duration = Duration::from_secs(120);
@@ -113,10 +114,22 @@ pub fn machine(
         Firmware::Direct => direct("vmlinux"),
         Firmware::BzImage => direct("vmlinuz"),
     };
+    let (bus, nic) = devices(Target::from_name(&manifest.target)?, firmware);
     let wants_disk = firmware.needs_disk() || manifest.storage != Storage::Ram;
-    let disk = if wants_disk { Some(disk(out, manifest)?) } else { None };
+    let disk = if wants_disk { Some(Disk { bus, ..disk(out, manifest)? }) } else { None };
     let memory = firmware.minimum(&manifest.memory);
-    Ok(Machine { disk, network: network(manifest)?, ..Machine::new(start, accelerator, memory) })
+    let network = network(manifest)?;
+    Ok(Machine { disk, network, nic, ..Machine::new(start, accelerator, memory) })
+}
+
+/// The devices that a target's kernel has drivers for.
+pub fn devices(target: Target, firmware: Firmware) -> (DiskBus, Nic) {
+    match (target, firmware) {
+        (Target::Kvm, _) => (DiskBus::Virtio, Nic::Virtio),
+        // OVMF as Debian builds it has no driver for pvscsi.
+        (Target::Vmware, Firmware::Uefi) => (DiskBus::Ahci, Nic::Vmxnet3),
+        (Target::Vmware, _) => (DiskBus::Pvscsi, Nic::Vmxnet3),
+    }
 }
 
 fn disk(out: &Path, manifest: &Manifest) -> Result<Disk> {

@@ -29,6 +29,8 @@ pub struct Compile<'a> {
     pub ccache: Option<&'a Path>,
     /// How many compilers run at once.
     pub jobs: usize,
+    /// Options of the compiler beyond the kernel's own.
+    pub flags: &'a [String],
 }
 
 /// Compiles the kernel in `tree` and puts into the step's results:
@@ -78,6 +80,7 @@ fn run_make(tree: &Path, how: Compile<'_>, total: Option<u64>, job: &mut Job<'_>
     let mut command = make(tree, BUILD, &job.log)
         .args(FIXED)
         .arg(format!("-j{}", how.jobs.max(1)))
+        .arg(format!("KCFLAGS={}", how.flags.join(" ")))
         .arg("bzImage")
         .deadline(DEADLINE)
         .on_line(|line| {

@@ -49,6 +49,7 @@ pub fn fragments(needs: &Needs) -> Vec<Fragment> {
     let mut chosen = ALWAYS.to_vec();
     chosen.push(match needs.hypervisor {
         Hypervisor::Kvm => fragment!("kvm"),
+        Hypervisor::Vmware => fragment!("vmware"),
     });
     if needs.ipv6 {
         chosen.push(fragment!("ipv6"));
@@ -58,9 +59,13 @@ pub fn fragments(needs: &Needs) -> Vec<Fragment> {
     }
     if let Some(disk) = needs.disk {
         chosen.push(fragment!("disk"));
-        chosen.push(match needs.hypervisor {
-            Hypervisor::Kvm => fragment!("kvm-disk"),
-        });
+        match needs.hypervisor {
+            Hypervisor::Kvm => chosen.push(fragment!("kvm-disk")),
+            Hypervisor::Vmware => chosen.push(fragment!("vmware-disk")),
+        }
+        if needs.efi && needs.hypervisor == Hypervisor::Vmware {
+            chosen.push(fragment!("vmware-disk-efi"));
+        }
         if disk.writable {
             chosen.push(fragment!("writable"));
         }
@@ -134,15 +139,18 @@ mod tests {
 
     #[test]
     fn every_symbol_has_a_reason_and_one_value() {
-        let mut values = BTreeMap::new();
-        for fragment in fragments(&ALL) {
-            for requested in fragment.requests().unwrap() {
-                assert!(requested.why.len() > 10, "{requested:?}");
-                let other = values.insert(requested.symbol.clone(), requested.origin.to_string());
-                assert_eq!(other, None, "{} is requested twice", requested.symbol);
+        for hypervisor in Hypervisor::ALL {
+            let mut values = BTreeMap::new();
+            for fragment in fragments(&Needs { hypervisor: *hypervisor, ..ALL }) {
+                for requested in fragment.requests().unwrap() {
+                    assert!(requested.why.len() > 10, "{requested:?}");
+                    let origin = requested.origin.to_string();
+                    let other = values.insert(requested.symbol.clone(), origin);
+                    assert_eq!(other, None, "{} is requested twice", requested.symbol);
+                }
             }
+            assert!(values.len() > 60);
         }
-        assert!(values.len() > 60);
     }
 
     #[test]
@@ -153,9 +161,11 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         files.sort();
-        let mut used: Vec<String> =
-            names(&ALL).iter().map(|name| format!("{name}.config")).collect();
+        let all = Hypervisor::ALL.iter();
+        let names = all.flat_map(|hypervisor| names(&Needs { hypervisor: *hypervisor, ..ALL }));
+        let mut used: Vec<String> = names.map(|name| format!("{name}.config")).collect();
         used.sort();
+        used.dedup();
         assert_eq!(files, used);
     }
 

@@ -31,7 +31,7 @@ pub use contract::{Judged, Verdict};
 pub use difference::{Difference, Group};
 pub use fragment::{Fragment, fragments};
 pub use needs::{Disk, Hypervisor, Needs};
-pub use request::{Origin, Requested, Value, requests};
+pub use request::{Origin, Requested, Value, requests, vary};
 pub use settings::{Reason, Setting};
 pub use toolchain::toolchain_id;
 pub use tree::{unpack, version};

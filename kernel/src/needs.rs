@@ -19,6 +19,13 @@ pub struct Needs {
 pub enum Hypervisor {
     /// KVM, or QEMU's own emulation, with virtio devices on PCI.
     Kvm,
+    /// VMware, with a pvscsi controller and a vmxnet3 interface.
+    Vmware,
+}
+
+impl Hypervisor {
+    /// Every hypervisor.
+    pub const ALL: &[Self] = &[Self::Kvm, Self::Vmware];
 }
 
 /// A disk with an ext3 or ext4 file system; one driver serves both.

@@ -36,6 +36,8 @@ pub enum Origin {
     },
     /// The user; where, in words that the user knows.
     User(String),
+    /// A measurement of what a setting is worth; its name.
+    Measurement(String),
 }
 
 impl fmt::Display for Origin {
@@ -43,6 +45,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Fragment { path, line } => write!(f, "{path}:{line}"),
             Self::User(place) => f.write_str(place),
+            Self::Measurement(name) => write!(f, "the measurement `{name}`"),
         }
     }
 }
@@ -122,6 +125,16 @@ impl Requested {
         Self { symbol: symbol.into(), value, why, origin: Origin::User(place.into()) }
     }
 
+    /// A request of a measurement.
+    pub fn by_measurement(
+        symbol: impl Into<String>,
+        value: Value,
+        name: impl Into<String>,
+    ) -> Self {
+        let why = "a measurement compares it".to_owned();
+        Self { symbol: symbol.into(), value, why, origin: Origin::Measurement(name.into()) }
+    }
+
     /// Whether the user requests it.
     pub(crate) fn is_user(&self) -> bool {
         matches!(self.origin, Origin::User(_))
@@ -150,6 +163,13 @@ pub fn requests(needs: &Needs, user: &[Requested]) -> Result<Vec<Requested>> {
         }
     }
     Ok(all)
+}
+
+/// The same requests but for what a measurement varies, whoever requested it.
+pub fn vary(requested: Vec<Requested>, variation: &[Requested]) -> Vec<Requested> {
+    let varies = |symbol: &str| variation.iter().any(|other| other.symbol == symbol);
+    let kept = requested.into_iter().filter(|requested| !varies(&requested.symbol));
+    kept.chain(variation.iter().cloned()).collect()
 }
 
 /// The kernel's Makefile reads texts as make does: it would run `$(shell ...)` on
@@ -220,6 +240,15 @@ mod tests {
         let all = requests(&NEEDS, &more).unwrap();
         assert_eq!(all.len(), ours.len() + 1, "NET is there anyway");
         assert_eq!(all.last().unwrap().symbol, "BTRFS_FS");
+    }
+
+    #[test]
+    fn a_measurement_varies_what_was_requested() {
+        let smp = Requested::by_measurement("SMP", Value::Switch(true), "smp");
+        let ours = requests(&NEEDS, &[]).unwrap();
+        let varied = vary(ours.clone(), std::slice::from_ref(&smp));
+        assert_eq!(varied.len(), ours.len());
+        assert_eq!(varied.last(), Some(&smp));
     }
 
     #[test]

@@ -59,7 +59,9 @@ impl<'a> Recipe<'a> {
     fn new(bench: &'a Bench) -> Result<Self> {
         let source = bench.fetcher.get("kernel")?;
         let patches = home::repository().join("kernel/patches");
-        let requested = kernel::requests(&bench.plan.kernel.needs, &bench.plan.kernel.options)?;
+        let plan = &bench.plan.kernel;
+        let requested = kernel::requests(&plan.needs, &plan.options)?;
+        let requested = kernel::vary(requested, &plan.variation.options);
         let mut inputs = kernel::toolchain_id()?;
         inputs.insert("source".into(), source.key());
         let digest = digest_tree(&patches).context("reading the patches of the kernel")?;
@@ -69,6 +71,9 @@ impl<'a> Recipe<'a> {
             .map(|requested| format!("{}={}", requested.symbol, requested.value))
             .collect();
         inputs.insert("options".into(), asked.join(" "));
+        if !plan.variation.flags.is_empty() {
+            inputs.insert("flags of the compiler".into(), plan.variation.flags.join(" "));
+        }
         Ok(Self { source, patches, requested, inputs })
     }
 
@@ -95,7 +100,9 @@ impl<'a> Recipe<'a> {
         bench.cache.step("kernel", what, &self.inputs, bench.progress, |job| {
             let jobs = available_parallelism().map_or(1, std::num::NonZero::get);
             let ccache = bench.cache.ccache();
-            kernel::compile(&tree, &configuration, Compile { ccache: Some(&ccache), jobs }, job)
+            let flags = &bench.plan.kernel.variation.flags;
+            let how = Compile { ccache: Some(&ccache), jobs, flags };
+            kernel::compile(&tree, &configuration, how, job)
         })
     }
 

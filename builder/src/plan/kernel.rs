@@ -20,6 +20,17 @@ pub struct Kernel {
     pub options: Vec<Requested>,
     /// Its command line.
     pub cmdline: String,
+    /// What a measurement does differently; nothing in a build for use.
+    pub variation: Variation,
+}
+
+/// A kernel that differs from what the plan would have, to measure the difference.
+#[derive(Clone, Debug, Default)]
+pub struct Variation {
+    /// Symbols that have another value, whoever requested them.
+    pub options: Vec<Requested>,
+    /// Options of the compiler beyond the kernel's own.
+    pub flags: Vec<String>,
 }
 
 pub(super) fn plan(
@@ -31,6 +42,7 @@ pub(super) fn plan(
     let needs = Needs {
         hypervisor: match target {
             Target::Kvm => Hypervisor::Kvm,
+            Target::Vmware => Hypervisor::Vmware,
         },
         disk: match storage {
             Storage::Disk { read_only, .. } => Some(Disk { writable: !read_only }),
@@ -39,7 +51,8 @@ pub(super) fn plan(
         ipv6: network.has_ipv6(),
         efi: true,
     };
-    Ok(Kernel { needs, options: options(project), cmdline: cmdline(project)? })
+    let (options, cmdline) = (options(project), cmdline(project)?);
+    Ok(Kernel { needs, options, cmdline, variation: Variation::default() })
 }
 
 fn options(project: &Project) -> Vec<Requested> {

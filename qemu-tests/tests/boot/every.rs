@@ -3,18 +3,18 @@
 
 use anyhow::{Result, ensure};
 use appliance::disk::Format;
-use appliance::run::Firmware;
+use appliance::run::{self, Firmware};
 use clap::ValueEnum;
 use libtest_mimic::Trial;
-use qemu::Ended;
+use qemu::{Disk, Ended};
 
 use crate::image::{BOOT, Image, SHUTDOWN, forwarded};
-use crate::project::{EVERY_KEEPING, Keeping, Project};
+use crate::project::{EVERY, Keeping, Project};
 use crate::trial::{trial, with_guest};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
-    for project in EVERY_KEEPING {
+    for project in EVERY.iter() {
         for firmware in Firmware::ALL {
             trials.extend(ways(project, *firmware));
         }
@@ -23,7 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn ways(project: &'static Project, firmware: Firmware) -> Vec<Trial> {
-    let (project_name, firmware_name) = (project.name, firmware.name());
+    let (project_name, firmware_name) = (&project.name, firmware.name());
     if project.keeping == Keeping::Ram && !firmware.needs_disk() {
         let name = format!("every::{project_name}::no_disk::{firmware_name}");
         return vec![trial(name, project, move |image| boot(image, firmware, None))];
@@ -40,7 +40,8 @@ fn ways(project: &'static Project, firmware: Firmware) -> Vec<Trial> {
 
 fn boot(image: &Image, firmware: Firmware, format: Option<Format>) -> Result<()> {
     let mut machine = image.machine(firmware)?;
-    machine.disk = format.map(|format| image.disk(format));
+    let (bus, _) = run::devices(image.target, firmware);
+    machine.disk = format.map(|format| Disk { bus, ..image.disk(format) });
     with_guest(&machine, |guest| {
         guest.wait_serving(BOOT)?;
         image.compare(guest, forwarded(guest)?)?;

@@ -27,6 +27,7 @@ pub(crate) const SHUTDOWN: Duration = Duration::from_secs(2);
 /// A built image.
 pub(crate) struct Image {
     pub(crate) out: PathBuf,
+    pub(crate) target: Target,
     pub(crate) manifest: Manifest,
     /// The directory that it serves.
     pub(crate) site: PathBuf,
@@ -34,7 +35,7 @@ pub(crate) struct Image {
 
 /// The image of a project, built when it is first asked for.
 pub(crate) fn of(project: &'static Project) -> Result<&'static Image> {
-    static BUILT: Mutex<Vec<(&str, Result<&Image, String>)>> = Mutex::new(Vec::new());
+    static BUILT: Mutex<Vec<(String, Result<&Image, String>)>> = Mutex::new(Vec::new());
     // One at a time: a compile keeps every processor busy.
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     let known = built.iter().find(|(name, _)| *name == project.name).map(|(_, image)| image);
@@ -43,7 +44,7 @@ pub(crate) fn of(project: &'static Project) -> Result<&'static Image> {
         None => {
             let image = make(project).map_err(|error| format!("{error:#}"));
             let image = image.map(|image| &*Box::leak(Box::new(image)));
-            built.push((project.name, image.clone()));
+            built.push((project.name.clone(), image.clone()));
             image
         }
     };
@@ -51,13 +52,13 @@ pub(crate) fn of(project: &'static Project) -> Result<&'static Image> {
 }
 
 fn make(project: &Project) -> Result<Image> {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("boot").join(project.name);
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("boot").join(&project.name);
     let source = dir.join("project");
     host::remove_tree(&source)?;
     project.write(&source)?;
     let request = Request {
         project: source.clone(),
-        target: Target::Kvm,
+        target: project.target,
         out: Some(dir.join("out")),
         formats: Format::value_variants().to_vec(),
         fetch: FetchOptions::default(),
@@ -65,7 +66,12 @@ fn make(project: &Project) -> Result<Image> {
     };
     eprintln!("building the image `{}`", project.name);
     let built = build(&request, &Progress::new(false))?;
-    Ok(Image { out: built.out, manifest: built.manifest, site: source.join("site") })
+    Ok(Image {
+        out: built.out,
+        target: project.target,
+        manifest: built.manifest,
+        site: source.join("site"),
+    })
 }
 
 impl Image {

@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result};
 use appliance::spec::FilesystemKind;
+use appliance::target::Target;
 
 /// The large file of a site on a disk, in bytes.
 const BIG: usize = 20_000_000;
@@ -22,39 +24,50 @@ pub(crate) enum Keeping {
     Ram,
 }
 
-/// A project: what is special in its `appliance.toml`.
-#[derive(Debug)]
-pub(crate) struct Project {
-    pub(crate) name: &'static str,
-    pub(crate) keeping: Keeping,
-    addresses: &'static str,
-}
-
 const IPV4: &str = r#""10.0.2.15/24""#;
 const BOTH: &str = r#""10.0.2.15/24", "2001:db8::2/64""#;
 
-/// The usual image.
-pub(crate) static EXT3: Project = on(FilesystemKind::Ext3);
-/// The same with the other file system.
-pub(crate) static EXT4: Project = on(FilesystemKind::Ext4);
-/// Without a disk, and with an IPv6 address: one kernel less to compile than if
-/// these were two.
-pub(crate) static RAM: Project = Project { name: "ram", keeping: Keeping::Ram, addresses: BOTH };
-
-/// The projects that between them keep a site in every way.
-pub(crate) const EVERY_KEEPING: [&Project; 3] = [&EXT3, &EXT4, &RAM];
-
-/// The plain project on a file system; a new kind of file system has to be given
-/// a place here, and then in [`EVERY_KEEPING`].
-const fn on(filesystem: FilesystemKind) -> Project {
-    let name = match filesystem {
-        FilesystemKind::Ext3 => "ext3",
-        FilesystemKind::Ext4 => "ext4",
-    };
-    Project { name, keeping: Keeping::Disk(filesystem), addresses: IPV4 }
+/// A project: what is special in its `appliance.toml`, and what it is built for.
+#[derive(Debug)]
+pub(crate) struct Project {
+    pub(crate) name: String,
+    pub(crate) target: Target,
+    pub(crate) keeping: Keeping,
 }
 
+/// Every way to keep a site; the compiler asks for a new kind of file system here.
+const KEEPINGS: [Keeping; 3] = {
+    match FilesystemKind::Ext3 {
+        FilesystemKind::Ext3 | FilesystemKind::Ext4 => {}
+    }
+    [Keeping::Disk(FilesystemKind::Ext3), Keeping::Disk(FilesystemKind::Ext4), Keeping::Ram]
+};
+
+/// Every target with every way to keep a site.
+pub(crate) static EVERY: LazyLock<Vec<Project>> = LazyLock::new(|| {
+    let targets = Target::ALL.iter();
+    targets.flat_map(|target| KEEPINGS.map(|keeping| Project::new(*target, keeping))).collect()
+});
+/// The usual image.
+pub(crate) static EXT3: LazyLock<Project> =
+    LazyLock::new(|| Project::new(Target::Kvm, Keeping::Disk(FilesystemKind::Ext3)));
+/// The same with the other file system.
+pub(crate) static EXT4: LazyLock<Project> =
+    LazyLock::new(|| Project::new(Target::Kvm, Keeping::Disk(FilesystemKind::Ext4)));
+/// Without a disk, and with an IPv6 address: one kernel less to compile than if
+/// these were two.
+pub(crate) static RAM: LazyLock<Project> =
+    LazyLock::new(|| Project::new(Target::Kvm, Keeping::Ram));
+
 impl Project {
+    fn new(target: Target, keeping: Keeping) -> Self {
+        let keeping_name = match keeping {
+            Keeping::Disk(filesystem) => filesystem.name(),
+            Keeping::Ram => "ram",
+        };
+        Self { name: format!("{}-{keeping_name}", target.name()), target, keeping }
+    }
+
     /// Writes the project into a directory.
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
         let write = |path: &str, bytes: &[u8]| {
@@ -79,7 +92,8 @@ impl Project {
     }
 
     fn toml(&self) -> String {
-        let Self { name, addresses, .. } = self;
+        let addresses = if self.keeping == Keeping::Ram { BOTH } else { IPV4 };
+        let name = &self.name;
         let mut text = format!("name = \"{name}\"\n[server]\nroot = \"site\"\n");
         if self.keeping == Keeping::Ram {
             text.push_str("storage = \"ram\"\n");
