@@ -51,6 +51,7 @@ pub fn fragments(needs: &Needs) -> Vec<Fragment> {
         Hypervisor::Kvm => fragment!("kvm"),
         Hypervisor::Vmware => fragment!("vmware"),
     });
+    chosen.push(if needs.hardened { fragment!("hardened") } else { fragment!("one-user") });
     if needs.ipv6 {
         chosen.push(fragment!("ipv6"));
     }
@@ -127,7 +128,16 @@ mod tests {
         disk: Some(Disk { writable: true }),
         ipv6: true,
         efi: true,
+        hardened: false,
     };
+
+    /// All needs of every kind of kernel.
+    fn kinds() -> impl Iterator<Item = Needs> {
+        let hypervisors = Hypervisor::ALL.iter();
+        hypervisors.flat_map(|hypervisor| {
+            [false, true].map(|hardened| Needs { hypervisor: *hypervisor, hardened, ..ALL })
+        })
+    }
 
     fn names(needs: &Needs) -> Vec<&'static str> {
         let name = |fragment: &Fragment| {
@@ -139,9 +149,9 @@ mod tests {
 
     #[test]
     fn every_symbol_has_a_reason_and_one_value() {
-        for hypervisor in Hypervisor::ALL {
+        for needs in kinds() {
             let mut values = BTreeMap::new();
-            for fragment in fragments(&Needs { hypervisor: *hypervisor, ..ALL }) {
+            for fragment in fragments(&needs) {
                 for requested in fragment.requests().unwrap() {
                     assert!(requested.why.len() > 10, "{requested:?}");
                     let origin = requested.origin.to_string();
@@ -161,8 +171,7 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         files.sort();
-        let all = Hypervisor::ALL.iter();
-        let names = all.flat_map(|hypervisor| names(&Needs { hypervisor: *hypervisor, ..ALL }));
+        let names = kinds().flat_map(|needs| names(&needs));
         let mut used: Vec<String> = names.map(|name| format!("{name}.config")).collect();
         used.sort();
         used.dedup();
@@ -172,12 +181,14 @@ mod tests {
     #[test]
     fn what_is_not_needed_is_not_there() {
         let plain = Needs { disk: None, ipv6: false, efi: false, ..ALL };
-        let base = ["base", "absent", "platform", "mitigations", "console", "network", "kvm"];
+        let base =
+            ["base", "absent", "platform", "mitigations", "console", "network", "kvm", "one-user"];
         assert_eq!(names(&plain), base);
         let read_only = Needs { disk: Some(Disk { writable: false }), ..plain };
         assert_eq!(names(&read_only), [&base[..], &["disk", "kvm-disk"]].concat());
         assert!(names(&Needs { ipv6: true, ..plain }).contains(&"ipv6"));
         assert!(names(&Needs { efi: true, ..plain }).contains(&"efi"));
+        assert!(names(&Needs { hardened: true, ..plain }).contains(&"hardened"));
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub struct Needs {
     pub ipv6: bool,
     /// Whether it is started by UEFI.
     pub efi: bool,
+    /// Whether it protects itself from the server, at the price of speed.
+    pub hardened: bool,
 }
 
 /// A program that runs virtual machines.

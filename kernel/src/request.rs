@@ -205,7 +205,8 @@ mod tests {
     use super::*;
     use crate::needs::Hypervisor;
 
-    const NEEDS: Needs = Needs { hypervisor: Hypervisor::Kvm, disk: None, ipv6: false, efi: false };
+    const NEEDS: Needs =
+        Needs { hypervisor: Hypervisor::Kvm, disk: None, ipv6: false, efi: false, hardened: false };
 
     fn user(symbol: &str, value: Value) -> Requested {
         Requested::by_user(symbol, value, format!("appliance.toml: kernel.options.{symbol}"))

@@ -44,6 +44,7 @@ const ALL: Needs = Needs {
     disk: Some(Disk { writable: true }),
     ipv6: true,
     efi: true,
+    hardened: false,
 };
 
 struct Tree {

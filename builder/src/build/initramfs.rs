@@ -18,6 +18,9 @@ use crate::disk::Guids;
 use crate::disk::site::EntryKind;
 use crate::plan::{Plan, Storage};
 
+/// The user and group that a confined server runs as: Debian's `nobody`.
+const NOBODY: u32 = 65534;
+
 /// A written archive.
 pub(super) struct Built {
     /// The file.
@@ -140,6 +143,7 @@ fn configuration(plan: &Plan) -> Result<String> {
             Storage::Ram => None,
         },
         server,
+        confine: plan.kernel.needs.hardened.then_some(NOBODY),
         port: plan.server.port,
         memory: plan.memory.direct,
     };

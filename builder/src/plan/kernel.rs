@@ -5,7 +5,7 @@ use kernel::{Disk, Hypervisor, Needs, Requested, Value};
 
 use super::{Network, Storage};
 use crate::disk::fat;
-use crate::spec::{KernelValue, Project};
+use crate::spec::{KernelValue, Profile, Project};
 use crate::target::Target;
 
 /// What every command line begins with: the console, nothing on it that is no
@@ -50,6 +50,7 @@ pub(super) fn plan(
         },
         ipv6: network.has_ipv6(),
         efi: true,
+        hardened: project.spec.kernel.profile == Profile::Hardened,
     };
     let (options, cmdline) = (options(project), cmdline(project)?);
     Ok(Kernel { needs, options, cmdline, variation: Variation::default() })

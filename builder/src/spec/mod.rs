@@ -159,9 +159,23 @@ pub enum AccessLog {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct KernelSpec {
+    /// What matters more, speed or protection.
+    pub profile: Profile,
     /// Appended to the kernel's command line.
     pub command_line: String,
     /// Further options by name without `CONFIG_`: true, false, a number or a
     /// text.
     pub options: BTreeMap<Symbol, KernelValue>,
+}
+
+/// What a kernel is made for, beyond serving.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// As fast as it gets.
+    #[default]
+    Fast,
+    /// Whatever protects is on, and the server runs as a user without rights, under
+    /// a filter of its system calls.
+    Hardened,
 }

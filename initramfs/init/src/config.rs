@@ -89,6 +89,9 @@ pub struct Config<'a> {
     pub site: Option<Site<'a>>,
     /// The server's program and its arguments.
     pub server: List<&'a str>,
+    /// The user and group that the server runs as, under a filter of its system
+    /// calls; none when it is not confined.
+    pub confine: Option<u32>,
     /// The TCP port that the server listens on.
     pub port: u16,
     /// The memory in MiB with which the appliance was planned to serve.
@@ -128,6 +131,7 @@ impl<'a> Config<'a> {
             gateways: List::new(),
             site: None,
             server: List::new(),
+            confine: None,
             port: 0,
             memory: 0,
         };
@@ -164,6 +168,7 @@ impl<'a> Config<'a> {
                 "" => Err("an empty word"),
                 word => one_more(&mut self.server, word),
             }),
+            "confine" => once(self.confine.is_none(), &mut self.confine, Some(number(value)?)),
             "port" => once(self.port == 0, &mut self.port, number(value)?),
             "memory" => once(self.memory == 0, &mut self.memory, number(value)?),
             _ => Err("unknown key"),
@@ -235,6 +240,9 @@ impl fmt::Display for Config<'_> {
         for word in self.server.iter() {
             write!(f, " {word}")?;
         }
+        if let Some(user) = self.confine {
+            write!(f, "\nconfine {user}")?;
+        }
         writeln!(f, "\nport {}\nmemory {}", self.port, self.memory)
     }
 }
@@ -248,7 +256,7 @@ mod tests {
 
     const TEXT: &str = "hostname web\nmtu 1400\naddress 10.0.2.15/24\naddress 2001:db8::2/64\n\
         gateway 10.0.2.2\nsite 00112233-4455-6677-8899-aabbccddeeff ext3 ro\n\
-        server /sbin/lighttpd -D\nport 80\nmemory 32\n";
+        server /sbin/lighttpd -D\nconfine 65534\nport 80\nmemory 32\n";
     const LEAST: &str = "hostname web\naddress ::1/128\nserver /server\nport 1\nmemory 0\n";
 
     #[test]
@@ -278,6 +286,7 @@ mod tests {
             ("site 00112233-4455-6677-8899-aabbccddeeff xfs ro", "neither ext3 nor ext4"),
             ("site 00112233-4455-6677-8899-aabbccddeeff ext3 no", "neither ro nor rw"),
             ("server /sbin/lighttpd  -D", "an empty word"),
+            ("confine nobody", "no number, or one out of range"),
             ("hostname other", TWICE),
         ] {
             let text = TEXT.replace("mtu 1400", line);

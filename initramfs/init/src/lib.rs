@@ -9,6 +9,7 @@ extern crate std;
 
 pub mod config;
 pub mod devices;
+pub mod filter;
 pub mod netlink;
 pub mod ram;
 pub mod restart;

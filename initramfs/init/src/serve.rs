@@ -70,7 +70,7 @@ fn start(config: &Config, pause: &mut Pause) -> State {
         len += word.len() + 1;
     }
     let since = sys::uptime();
-    match sys::spawn(&argv) {
+    match sys::spawn(&argv, config.confine) {
         Ok(pid) => State::Starting { pid, since, late: false },
         Err(errno) => {
             let wait = pause.after(0);
@@ -138,8 +138,11 @@ fn reap(mut state: State, pause: &mut Pause) -> State {
                 say!("the server ended with status {status}; again in {wait} ms");
             }
             Ended::Signal(signal) => {
-                let hint =
-                    if signal == i32::from(sys::SIGKILL) { " (too little memory?)" } else { "" };
+                let hint = match u8::try_from(signal) {
+                    Ok(sys::SIGKILL) => " (too little memory?)",
+                    Ok(sys::SIGSYS) => " (a system call that it may not make)",
+                    _ => "",
+                };
                 say!("the server was ended by signal {signal}{hint}; again in {wait} ms");
             }
         }

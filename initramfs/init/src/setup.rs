@@ -36,8 +36,20 @@ pub(crate) fn set_up(config: &Config) {
         say!("setting the host name {}: {errno}", config.hostname);
     }
     set_up_network(config);
+    if config.confine.is_some() {
+        allow_low_ports();
+    }
     if let Some(site) = config.site {
         mount_site(site);
+    }
+}
+
+/// Lets a server that is not root listen on any port: nobody else is here to keep
+/// one from.
+fn allow_low_ports() {
+    let place = c"/proc/sys/net/ipv4/ip_unprivileged_port_start";
+    if let Err(errno) = sys::write_file(place, b"0") {
+        say!("opening the low ports for the server: {errno}");
     }
 }
 

@@ -10,6 +10,8 @@ use core::fmt;
 use core::net::IpAddr;
 use core::ptr;
 
+use init::filter::{self, Instruction};
+
 /// An error number of the kernel, shown as a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Errno(pub(crate) i32);
@@ -68,7 +70,11 @@ const EXIT: usize = 60;
 const WAIT4: usize = 61;
 const KILL: usize = 62;
 const SETSID: usize = 112;
+const SETGROUPS: usize = 116;
+const SETRESUID: usize = 117;
+const SETRESGID: usize = 119;
 const RT_SIGTIMEDWAIT: usize = 128;
+const PRCTL: usize = 157;
 const SYNC: usize = 162;
 const MOUNT: usize = 165;
 const UMOUNT2: usize = 166;
@@ -140,6 +146,14 @@ pub(crate) fn pread(fd: &Fd, buffer: &mut [u8], offset: u64) -> Result<usize> {
 pub(crate) fn write(fd: &Fd, bytes: &[u8]) -> Result<usize> {
     // SAFETY: the kernel only reads them.
     unsafe { call(WRITE, [fd.0, bytes.as_ptr().addr(), bytes.len()]) }
+}
+
+/// Writes a file that is there, from its beginning.
+pub(crate) fn write_file(path: &CStr, bytes: &[u8]) -> Result<()> {
+    const WRITE_ONLY: usize = 1;
+    // SAFETY: the path ends with a zero byte and lives on.
+    let fd = unsafe { call(OPEN, [path.as_ptr().addr(), WRITE_ONLY | CLOEXEC, 0]) }.map(Fd)?;
+    write(&fd, bytes).map(|_| ())
 }
 
 /// Writes bytes to the console, which the kernel opened for us as descriptor 1.
@@ -280,12 +294,13 @@ fn pipe() -> Result<(Fd, Fd)> {
 /// returns: the pipe, which closes when the program is executed, brings the errno
 /// otherwise.
 ///
-/// The new process has no blocked signals and a session of its own.
-pub(crate) fn spawn(argv: &[*const u8]) -> Result<Pid> {
+/// The new process has no blocked signals and a session of its own; with a user it
+/// runs as that user and group, and under the filter.
+pub(crate) fn spawn(argv: &[*const u8], confine: Option<u32>) -> Result<Pid> {
     let (failed, fail) = pipe()?;
     // SAFETY: we have one thread, so that the copy finds all in order.
     let pid = match unsafe { call(FORK, []) }? {
-        0 => execute(argv, &fail),
+        0 => execute(argv, confine, &fail),
         pid => Pid(pid),
     };
     drop(fail);
@@ -297,15 +312,16 @@ pub(crate) fn spawn(argv: &[*const u8]) -> Result<Pid> {
 }
 
 /// Becomes another program, or tells why not and ends.
-fn execute(argv: &[*const u8], fail: &Fd) -> ! {
+fn execute(argv: &[*const u8], user: Option<u32>, fail: &Fd) -> ! {
     let environment = [ptr::null::<u8>()];
     let args = [argv[0].addr(), argv.as_ptr().addr(), environment.as_ptr().addr()];
     set_mask(0);
-    // SAFETY: the pointers live on until execve has read them.
-    let result = unsafe {
-        let _ = call(SETSID, []);
-        call(EXECVE, args)
-    };
+    // SAFETY: no pointer is involved.
+    let _ = unsafe { call(SETSID, []) };
+    let result = user.map_or(Ok(()), confine).and_then(|()| {
+        // SAFETY: the pointers live on until execve has read them.
+        unsafe { call(EXECVE, args) }
+    });
     if let Err(Errno(errno)) = result {
         // Nobody is left to be told if this fails too.
         let _ = write(fail, &errno.to_ne_bytes());
@@ -314,6 +330,35 @@ fn execute(argv: &[*const u8], fail: &Fd) -> ! {
         // SAFETY: no pointer is involved.
         let _ = unsafe { call(EXIT, [1]) };
     }
+}
+
+/// `struct sock_fprog` of include/uapi/linux/filter.h.
+#[repr(C)]
+struct FilterProgram {
+    len: u16,
+    filter: *const Instruction,
+}
+
+/// Gives up every privilege: user, groups, and the system calls that are not the
+/// server's.
+fn confine(user: u32) -> Result<()> {
+    const PR_SET_SECCOMP: usize = 22;
+    const SECCOMP_MODE_FILTER: usize = 2;
+    const PR_SET_NO_NEW_PRIVS: usize = 38;
+    let user = user as usize;
+    let program = FilterProgram {
+        len: u16::try_from(filter::LEN).map_err(|_| EINVAL)?,
+        filter: filter::PROGRAM.as_ptr(),
+    };
+    // SAFETY: the filter lives as long as the program; nothing is written.
+    unsafe {
+        call(SETGROUPS, [0, 0])?;
+        call(SETRESGID, [user, user, user])?;
+        call(SETRESUID, [user, user, user])?;
+        call(PRCTL, [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0])?;
+        call(PRCTL, [PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ptr::from_ref(&program).addr()])?;
+    }
+    Ok(())
 }
 
 /// How a process ended.
@@ -353,6 +398,7 @@ pub(crate) const SIGINT: Signal = 2;
 pub(crate) const SIGKILL: Signal = 9;
 pub(crate) const SIGTERM: Signal = 15;
 pub(crate) const SIGCHLD: Signal = 17;
+pub(crate) const SIGSYS: Signal = 31;
 /// What CONFIG_ACPI_TINY_POWER_BUTTON_SIGNAL says.
 pub(crate) const POWER_BUTTON: Signal = 38;
 
