@@ -94,6 +94,9 @@ pub struct Machine {
     pub processor: Option<String>,
     /// Its clock.
     pub clock: Clock,
+    /// Files that the guest finds in the firmware's configuration, by name
+    /// (`opt/…`).
+    pub handed_over: Vec<(String, PathBuf)>,
     /// A plugin of the translator; only under emulation.
     pub plugin: Option<Plugin>,
 }
@@ -112,6 +115,7 @@ impl Machine {
             nic: Nic::default(),
             processor: None,
             clock: Clock::default(),
+            handed_over: Vec::new(),
             plugin: None,
         }
     }
@@ -147,6 +151,10 @@ impl Machine {
         if self.clock == Clock::Instructions {
             arguments.extend(["-icount", "shift=0,sleep=off"].map(OsString::from));
             arguments.extend(["-rtc", "base=2026-01-01,clock=vm"].map(OsString::from));
+        }
+        for (name, file) in &self.handed_over {
+            let option = file_option(&format!("name={name}"), file)?;
+            arguments.extend(["-fw_cfg".into(), option]);
         }
         if let Some(plugin) = &self.plugin {
             arguments.extend(["-plugin".into(), plugin.option()?]);

@@ -60,6 +60,24 @@ pub struct Address {
     pub prefix: u8,
 }
 
+impl Address {
+    /// Whether another address is in the same network.
+    pub fn has(&self, other: IpAddr) -> bool {
+        let prefix = u32::from(self.prefix);
+        match (self.ip, other) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let differs = own.to_bits() ^ other.to_bits();
+                differs.leading_zeros() >= prefix
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let differs = own.to_bits() ^ other.to_bits();
+                differs.leading_zeros() >= prefix
+            }
+            _ => false,
+        }
+    }
+}
+
 /// The kinds of file system that PID 1 recognises.
 const FILESYSTEMS: [&str; 2] = ["ext3", "ext4"];
 
@@ -160,7 +178,7 @@ impl<'a> Config<'a> {
         match key {
             "hostname" => once(self.hostname.is_empty(), &mut self.hostname, value),
             "mtu" => once(self.mtu.is_none(), &mut self.mtu, Some(number(value)?)),
-            "address" => one_more(&mut self.addresses, address(value)?),
+            "address" => one_more(&mut self.addresses, parse_address(value)?),
             "gateway" => one_more(&mut self.gateways, value.parse().map_err(|_| "no IP address")?),
             "site" => once(self.site.is_none(), &mut self.site, Some(site(value)?)),
             "server" if self.server.iter().next().is_some() => Err(TWICE),
@@ -194,7 +212,8 @@ fn number<T: FromStr>(text: &str) -> Result<T, &'static str> {
     text.parse().map_err(|_| "no number, or one out of range")
 }
 
-fn address(text: &str) -> Result<Address, &'static str> {
+/// Reads `ADDRESS/PREFIX`.
+pub(crate) fn parse_address(text: &str) -> Result<Address, &'static str> {
     let (ip, prefix) = text.split_once('/').ok_or("no prefix length")?;
     let ip: IpAddr = ip.parse().map_err(|_| "no IP address")?;
     let prefix = number(prefix)?;

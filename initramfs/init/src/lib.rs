@@ -11,6 +11,7 @@ pub mod config;
 pub mod devices;
 pub mod filter;
 pub mod netlink;
+pub mod overrides;
 pub mod ram;
 pub mod restart;
 pub mod superblock;

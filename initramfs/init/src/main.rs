@@ -2,7 +2,8 @@
 //! down in order.
 //!
 //! ```text
-//! set up: mounts, host name, network, the site's file system
+//! set up: mounts, what the machine is told from outside, host name, network, the
+//!         site's file system
 //! serve:  start the server, again after a growing pause if it ends, until the
 //!         power button, Ctrl-Alt-Del or SIGTERM
 //! down:   server, file systems, power
@@ -18,6 +19,7 @@
 mod console;
 mod down;
 mod memory;
+mod outside;
 mod serve;
 mod setup;
 mod sys;
@@ -50,6 +52,9 @@ extern "C" fn main() -> ! {
         Ok(config) => config,
         Err(error) => fatal(format_args!("reading /etc/appliance.conf: {error}")),
     };
+    setup::mount_all(&config);
+    let mut texts = outside::Texts::new();
+    let config = outside::apply(&config, &mut texts);
     setup::set_up(&config);
     let how = serve::serve(&config);
     down::go_down(&config, how)

@@ -22,8 +22,8 @@ const SITE: &CStr = c"/srv";
 /// The longest list of the kernel that is read, in bytes: one of a hundred disks.
 const LIST_MAX: usize = 16384;
 
-/// Sets up everything that the server needs.
-pub(crate) fn set_up(config: &Config) {
+/// Mounts what the kernel shows and the room for files of the moment.
+pub(crate) fn mount_all(config: &Config) {
     mount_tree(c"proc", c"/proc", sys::PLAIN);
     // Before what fails for want of memory: the directories that come last in the
     // initramfs are missing when the kernel could not unpack all of it.
@@ -32,6 +32,10 @@ pub(crate) fn set_up(config: &Config) {
     mount_tree(c"sysfs", c"/sys", sys::PLAIN);
     mount_tree(c"tmpfs", c"/run", sys::PLAIN);
     mount_tree(c"tmpfs", c"/tmp", sys::PLAIN);
+}
+
+/// Sets up everything else that the server needs.
+pub(crate) fn set_up(config: &Config) {
     if let Err(errno) = sys::set_hostname(config.hostname) {
         say!("setting the host name {}: {errno}", config.hostname);
     }

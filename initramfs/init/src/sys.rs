@@ -150,9 +150,21 @@ pub(crate) fn write(fd: &Fd, bytes: &[u8]) -> Result<usize> {
 
 /// Writes a file that is there, from its beginning.
 pub(crate) fn write_file(path: &CStr, bytes: &[u8]) -> Result<()> {
+    open_and_write(path, 0, bytes)
+}
+
+/// Writes a file in place of one that may be there.
+pub(crate) fn create_file(path: &CStr, bytes: &[u8]) -> Result<()> {
+    const CREATE_EMPTY: usize = 0o100 | 0o1000;
+    open_and_write(path, CREATE_EMPTY, bytes)
+}
+
+fn open_and_write(path: &CStr, flags: usize, bytes: &[u8]) -> Result<()> {
     const WRITE_ONLY: usize = 1;
+    const MODE: usize = 0o644;
+    let args = [path.as_ptr().addr(), WRITE_ONLY | CLOEXEC | flags, MODE];
     // SAFETY: the path ends with a zero byte and lives on.
-    let fd = unsafe { call(OPEN, [path.as_ptr().addr(), WRITE_ONLY | CLOEXEC, 0]) }.map(Fd)?;
+    let fd = unsafe { call(OPEN, args) }.map(Fd)?;
     write(&fd, bytes).map(|_| ())
 }
 

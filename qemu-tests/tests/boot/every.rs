@@ -9,12 +9,12 @@ use libtest_mimic::Trial;
 use qemu::{Disk, Ended};
 
 use crate::image::{BOOT, Image, SHUTDOWN, forwarded};
-use crate::project::{EVERY, Keeping, Project};
+use crate::project::{EVERY, HARDENED, Keeping, Project};
 use crate::trial::{trial, with_guest};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
-    for project in EVERY.iter() {
+    for project in EVERY.iter().chain([&*HARDENED]) {
         for firmware in Firmware::ALL {
             trials.extend(ways(project, *firmware));
         }

@@ -208,7 +208,7 @@ fn connect(address: SocketAddr) -> Result<TcpStream> {
 }
 
 /// HTTP/2 in clear, by prior knowledge and by upgrade, as curl speaks it.
-fn http2(image: &Image, address: SocketAddr) -> Result<()> {
+pub(crate) fn http2(image: &Image, address: SocketAddr) -> Result<()> {
     let expected = file(image, "of 4096 bytes.txt")?;
     for option in ["--http2-prior-knowledge", "--http2"] {
         let mut output = host::Command::new("curl")

@@ -14,7 +14,7 @@ use libtest_mimic::Trial;
 use qemu::{Chipset, Ended, Start};
 
 use crate::image::{self, BOOT, Image, SHUTDOWN, forwarded};
-use crate::project::{EXT3, EXT4};
+use crate::project::{EXT3, EXT4, HARDENED};
 use crate::trial::{trial, with_guest};
 
 /// How long a guest may take to answer to something other than the power button.
@@ -33,6 +33,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             power_button(image, Firmware::Direct)
         }),
         trial("life::killed_server_comes_back", &EXT3, killed_server),
+        trial("life::a_forbidden_call_ends_the_server", &HARDENED, forbidden_call),
         trial("life::panic_restarts", &EXT3, panic),
         trial("life::wrong_disk_is_named", &EXT3, wrong_disk),
     ]
@@ -70,6 +71,20 @@ fn killed_server(image: &Image) -> Result<()> {
             image.compare(guest, forwarded(guest)?)?;
         }
         Ok(())
+    })
+}
+
+/// The same companion cannot be left behind by a server that is confined: making a
+/// process is none of the calls that it may make.
+fn forbidden_call(image: &Image) -> Result<()> {
+    let room = tempfile::tempdir().context("making a directory")?;
+    let mut machine = image.machine(Firmware::Direct)?;
+    let Start::Kernel(kernel) = &mut machine.start else { bail!("the start is not direct") };
+    kernel.initramfs = Some(doomed_initramfs(image, room.path())?);
+    machine.memory = MORE_MEMORY;
+    with_guest(&machine, |guest| {
+        let ended = "the server was ended by signal 31 (a system call that it may not make)";
+        guest.wait_for(ended, BOOT, |line| line.contains(ended).then_some(()))
     })
 }
 

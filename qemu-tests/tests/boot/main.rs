@@ -11,6 +11,7 @@ mod http;
 mod image;
 mod life;
 mod network;
+mod outside;
 mod project;
 mod trial;
 
@@ -29,8 +30,14 @@ fn main() -> ExitCode {
     }
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(GUESTS);
-    let groups =
-        [every::trials(), http::trials(), network::trials(), life::trials(), command::trials()];
+    let groups = [
+        every::trials(),
+        http::trials(),
+        network::trials(),
+        outside::trials(),
+        life::trials(),
+        command::trials(),
+    ];
     let mut trials: Vec<_> = groups.into_iter().flatten().collect();
     if std::env::var_os(SWITCH).is_none() {
         eprintln!("the boot tests are ignored: set {SWITCH}=1 to build and boot the images");

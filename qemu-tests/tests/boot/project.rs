@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use anyhow::{Context, Result};
-use appliance::spec::FilesystemKind;
+use appliance::spec::{FilesystemKind, Profile};
 use appliance::target::Target;
 
 /// The large file of a site on a disk, in bytes.
@@ -33,6 +33,7 @@ pub(crate) struct Project {
     pub(crate) name: String,
     pub(crate) target: Target,
     pub(crate) keeping: Keeping,
+    profile: Profile,
 }
 
 /// Every way to keep a site; the compiler asks for a new kind of file system here.
@@ -47,6 +48,12 @@ const KEEPINGS: [Keeping; 3] = {
 pub(crate) static EVERY: LazyLock<Vec<Project>> = LazyLock::new(|| {
     let targets = Target::ALL.iter();
     targets.flat_map(|target| KEEPINGS.map(|keeping| Project::new(*target, keeping))).collect()
+});
+/// With a kernel that protects itself, and a confined server.
+pub(crate) static HARDENED: LazyLock<Project> = LazyLock::new(|| Project {
+    name: "hardened".into(),
+    profile: Profile::Hardened,
+    ..Project::new(Target::Kvm, Keeping::Disk(FilesystemKind::Ext3))
 });
 /// The usual image.
 pub(crate) static EXT3: LazyLock<Project> =
@@ -65,7 +72,8 @@ impl Project {
             Keeping::Disk(filesystem) => filesystem.name(),
             Keeping::Ram => "ram",
         };
-        Self { name: format!("{}-{keeping_name}", target.name()), target, keeping }
+        let name = format!("{}-{keeping_name}", target.name());
+        Self { name, target, keeping, profile: Profile::Fast }
     }
 
     /// Writes the project into a directory.
@@ -101,6 +109,9 @@ impl Project {
         let _ = write!(text, "[network]\naddresses = [{addresses}]\ngateways = [\"10.0.2.2\"]\n");
         if let Keeping::Disk(filesystem) = self.keeping {
             let _ = write!(text, "[disk]\nfilesystem = \"{}\"\n", filesystem.name());
+        }
+        if self.profile == Profile::Hardened {
+            text.push_str("[kernel]\nprofile = \"hardened\"\n");
         }
         text
     }

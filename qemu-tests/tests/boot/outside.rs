@@ -1,0 +1,65 @@
+//! One image, many machines: address and name come from outside.
+
+use std::fs;
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, bail, ensure};
+use appliance::run::Firmware;
+use libtest_mimic::Trial;
+use qemu::{Machine, Network, Start};
+
+use crate::image::{BOOT, Image, forwarded};
+use crate::project::EXT3;
+use crate::trial::{trial, with_guest};
+
+/// Where QEMU hands a text over to PID 1.
+const HANDED_OVER: &str = "opt/appliance/network";
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        trial("outside::command_line_gives_an_address", &EXT3, |image| {
+            let machine = with_words(image, "appliance.address=192.168.77.5/24")?;
+            serves(image, machine, "192.168.77.5:80", None)
+        }),
+        trial("outside::hypervisor_gives_an_address", &EXT3, |image| {
+            let room = tempfile::tempdir().context("making a directory")?;
+            let file = room.path().join("network");
+            fs::write(&file, "hostname shop\naddress 192.168.77.6/24\ngateway 192.168.77.2\n")?;
+            // What is handed over is of this machine and wins.
+            let mut machine = with_words(image, "appliance.address=192.168.77.5/24")?;
+            machine.handed_over.push((HANDED_OVER.into(), file));
+            serves(image, machine, "192.168.77.6:80", None)
+        }),
+        trial("outside::a_malformed_value_changes_nothing", &EXT3, |image| {
+            let machine = with_words(image, "appliance.address=192.168.77.5")?;
+            serves(image, machine, "10.0.2.15:80", Some("no prefix length"))
+        }),
+    ]
+}
+
+fn with_words(image: &Image, words: &str) -> Result<Machine> {
+    let mut machine = image.machine(Firmware::Direct)?;
+    let Start::Kernel(kernel) = &mut machine.start else { bail!("the start is not direct") };
+    kernel.command_line.push_str(&format!(" {words}"));
+    Ok(machine)
+}
+
+/// Boots the machine in a network that fits the address, after `refusal` on the
+/// console if there is to be one.
+fn serves(image: &Image, mut machine: Machine, address: &str, refusal: Option<&str>) -> Result<()> {
+    let address: SocketAddr = address.parse()?;
+    let Network::User(network) = &mut machine.network else { bail!("no user network") };
+    network.guest = format!("{}/24", address.ip()).parse()?;
+    network.gateway = None;
+    with_guest(&machine, |guest| {
+        if let Some(what) = refusal {
+            let find = |line: &str| {
+                (line.contains("not taken from outside") && line.contains(what)).then_some(())
+            };
+            guest.wait_for("the refusal of a value", BOOT, find)?;
+        }
+        let serving = guest.wait_serving(BOOT)?;
+        ensure!(serving.address == address, "it serves at {}", serving.address);
+        image.compare(guest, forwarded(guest)?)
+    })
+}
