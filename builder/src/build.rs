@@ -195,6 +195,8 @@ fn tell(built: &Built, time: Duration) {
         manifest.site.len(),
         manifest.server.port
     );
+    let profile = manifest.profile;
+    say!("profile {} gives up {}", profile.name(), profile.gives_up());
     let appliance = home::command_name();
     say!("start it with:    {appliance} run {out}");
     say!("see what is in:   {appliance} inspect {out}");

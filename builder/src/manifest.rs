@@ -13,6 +13,8 @@ use anyhow::{Context, Result};
 use host::refused;
 use serde::{Deserialize, Serialize};
 
+use crate::spec::Profile;
+
 /// The name of the manifest in an output directory.
 pub const FILE_NAME: &str = "manifest.json";
 
@@ -34,6 +36,8 @@ pub struct Manifest {
     pub target: String,
     /// Release of the kernel.
     pub kernel: String,
+    /// The kernel's profile, as in `appliance.toml`.
+    pub profile: Profile,
     /// The kernel's command line.
     pub cmdline: String,
     /// The server program.

@@ -182,6 +182,7 @@ fn manifest(
         name: plan.name.clone(),
         target: plan.target.name().into(),
         kernel: parts.kernel.release.clone(),
+        profile: plan.kernel.profile,
         cmdline: plan.kernel.cmdline.clone(),
         server: parts.server.describe(plan),
         network: manifest::Network {

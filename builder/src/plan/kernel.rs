@@ -14,6 +14,8 @@ const CMDLINE: &str = "console=ttyS0 quiet panic=5";
 /// The kernel of an appliance.
 #[derive(Clone, Debug)]
 pub struct Kernel {
+    /// What matters more, speed or protection.
+    pub profile: Profile,
     /// What it must be able to do.
     pub needs: Needs,
     /// What the user asks for beyond.
@@ -39,6 +41,7 @@ pub(super) fn plan(
     storage: &Storage,
     network: &Network,
 ) -> Result<Kernel> {
+    let profile = project.spec.kernel.profile;
     let needs = Needs {
         hypervisor: match target {
             Target::Kvm => Hypervisor::Kvm,
@@ -50,10 +53,10 @@ pub(super) fn plan(
         },
         ipv6: network.has_ipv6(),
         efi: true,
-        hardened: project.spec.kernel.profile == Profile::Hardened,
+        hardened: profile == Profile::Hardened,
     };
     let (options, cmdline) = (options(project), cmdline(project)?);
-    Ok(Kernel { needs, options, cmdline, variation: Variation::default() })
+    Ok(Kernel { profile, needs, options, cmdline, variation: Variation::default() })
 }
 
 fn options(project: &Project) -> Vec<Requested> {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use load::{Project, load};
 pub use values::{Cidr, DiskSize, Hostname, KernelValue, Mtu, Port, Symbol};
@@ -169,7 +169,7 @@ pub struct KernelSpec {
 }
 
 /// What a kernel is made for, beyond serving.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Profile {
     /// As fast as it gets.
@@ -178,4 +178,22 @@ pub enum Profile {
     /// Whatever protects is on, and the server runs as a user without rights, under
     /// a filter of its system calls.
     Hardened,
+}
+
+impl Profile {
+    /// What an image of the profile gives up, as the end of a sentence.
+    pub fn gives_up(self) -> &'static str {
+        match self {
+            Self::Fast => "users, permissions and security modules inside the guest",
+            Self::Hardened => "speed, for a server without rights in a kernel that checks itself",
+        }
+    }
+
+    /// The name in a file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Hardened => "hardened",
+        }
+    }
 }
