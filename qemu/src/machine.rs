@@ -92,6 +92,8 @@ pub struct Machine {
     /// The model of its processor and its features, as `-cpu` takes them; the
     /// accelerator's own choice if not given.
     pub processor: Option<String>,
+    /// The serial number that its firmware's tables tell, if not QEMU's own.
+    pub serial_number: Option<String>,
     /// Its clock.
     pub clock: Clock,
     /// Files that the guest finds in the firmware's configuration, by name
@@ -114,6 +116,7 @@ impl Machine {
             network: Network::None,
             nic: Nic::default(),
             processor: None,
+            serial_number: None,
             clock: Clock::default(),
             handed_over: Vec::new(),
             plugin: None,
@@ -151,6 +154,10 @@ impl Machine {
         if self.clock == Clock::Instructions {
             arguments.extend(["-icount", "shift=0,sleep=off"].map(OsString::from));
             arguments.extend(["-rtc", "base=2026-01-01,clock=vm"].map(OsString::from));
+        }
+        if let Some(number) = &self.serial_number {
+            let option = format!("type=1,serial={}", number.replace(',', ",,"));
+            arguments.extend(["-smbios".into(), option.into()]);
         }
         for (name, file) in &self.handed_over {
             let option = file_option(&format!("name={name}"), file)?;

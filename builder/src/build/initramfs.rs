@@ -17,6 +17,7 @@ use crate::cache::Inputs;
 use crate::disk::Guids;
 use crate::disk::site::EntryKind;
 use crate::plan::{Plan, Storage};
+use crate::target::Target;
 
 /// The user and group that a confined server runs as: Debian's `nobody`.
 const NOBODY: u32 = 65534;
@@ -143,6 +144,7 @@ fn configuration(plan: &Plan) -> Result<String> {
             Storage::Ram => None,
         },
         server,
+        vmware: plan.target == Target::Vmware,
         confine: plan.kernel.needs.hardened.then_some(NOBODY),
         port: plan.server.port,
         memory: plan.memory.direct,

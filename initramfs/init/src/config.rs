@@ -40,7 +40,7 @@ impl<T: Copy> List<T> {
     }
 
     /// The values in order.
-    pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = T> + Clone + '_ {
         self.items.iter().flatten().copied()
     }
 }
@@ -107,6 +107,8 @@ pub struct Config<'a> {
     pub site: Option<Site<'a>>,
     /// The server's program and its arguments.
     pub server: List<&'a str>,
+    /// Whether the hypervisor is VMware, which listens at a port.
+    pub vmware: bool,
     /// The user and group that the server runs as, under a filter of its system
     /// calls; none when it is not confined.
     pub confine: Option<u32>,
@@ -149,6 +151,7 @@ impl<'a> Config<'a> {
             gateways: List::new(),
             site: None,
             server: List::new(),
+            vmware: false,
             confine: None,
             port: 0,
             memory: 0,
@@ -186,6 +189,8 @@ impl<'a> Config<'a> {
                 "" => Err("an empty word"),
                 word => one_more(&mut self.server, word),
             }),
+            "hypervisor" if value != "vmware" => Err("unknown hypervisor"),
+            "hypervisor" => once(!self.vmware, &mut self.vmware, true),
             "confine" => once(self.confine.is_none(), &mut self.confine, Some(number(value)?)),
             "port" => once(self.port == 0, &mut self.port, number(value)?),
             "memory" => once(self.memory == 0, &mut self.memory, number(value)?),
@@ -259,6 +264,9 @@ impl fmt::Display for Config<'_> {
         for word in self.server.iter() {
             write!(f, " {word}")?;
         }
+        if self.vmware {
+            f.write_str("\nhypervisor vmware")?;
+        }
         if let Some(user) = self.confine {
             write!(f, "\nconfine {user}")?;
         }
@@ -275,7 +283,7 @@ mod tests {
 
     const TEXT: &str = "hostname web\nmtu 1400\naddress 10.0.2.15/24\naddress 2001:db8::2/64\n\
         gateway 10.0.2.2\nsite 00112233-4455-6677-8899-aabbccddeeff ext3 ro\n\
-        server /sbin/lighttpd -D\nconfine 65534\nport 80\nmemory 32\n";
+        server /sbin/lighttpd -D\nhypervisor vmware\nconfine 65534\nport 80\nmemory 32\n";
     const LEAST: &str = "hostname web\naddress ::1/128\nserver /server\nport 1\nmemory 0\n";
 
     #[test]
@@ -305,6 +313,7 @@ mod tests {
             ("site 00112233-4455-6677-8899-aabbccddeeff xfs ro", "neither ext3 nor ext4"),
             ("site 00112233-4455-6677-8899-aabbccddeeff ext3 no", "neither ro nor rw"),
             ("server /sbin/lighttpd  -D", "an empty word"),
+            ("hypervisor xen", "unknown hypervisor"),
             ("confine nobody", "no number, or one out of range"),
             ("hostname other", TWICE),
         ] {

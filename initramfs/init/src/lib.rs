@@ -15,3 +15,4 @@ pub mod overrides;
 pub mod ram;
 pub mod restart;
 pub mod superblock;
+pub mod vmware;

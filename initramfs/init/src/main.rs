@@ -18,6 +18,7 @@
 
 mod console;
 mod down;
+mod hypervisor;
 mod memory;
 mod outside;
 mod serve;
@@ -30,6 +31,7 @@ use core::panic::PanicInfo;
 use init::config::Config;
 
 use down::fatal;
+use hypervisor::Hypervisor;
 
 /// Where the builder puts our configuration.
 const CONFIG: &core::ffi::CStr = c"/etc/appliance.conf";
@@ -54,9 +56,10 @@ extern "C" fn main() -> ! {
     };
     setup::mount_all(&config);
     let mut texts = outside::Texts::new();
-    let config = outside::apply(&config, &mut texts);
+    let hypervisor = Hypervisor::find(&config);
+    let config = outside::apply(&config, hypervisor.as_ref(), &mut texts);
     setup::set_up(&config);
-    let how = serve::serve(&config);
+    let how = serve::serve(&config, hypervisor);
     down::go_down(&config, how)
 }
 

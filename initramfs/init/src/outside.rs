@@ -1,13 +1,16 @@
-//! What the machine is told from outside: by the kernel's command line, and by a
-//! text that QEMU hands over (`-fw_cfg name=opt/appliance/network,file=…`).
+//! What the machine is told from outside: by the kernel's command line, by a text
+//! that QEMU hands over (`-fw_cfg name=opt/appliance/network,file=…`), and by the
+//! properties that VMware keeps with the machine.
 
 use core::ffi::CStr;
 use core::fmt::Write;
 
 use init::config::Config;
 use init::overrides::{Overrides, Refused};
+use init::vmware::environment::properties;
 
 use crate::console::say;
+use crate::hypervisor::Hypervisor;
 use crate::sys;
 
 const COMMAND_LINE: &CStr = c"/proc/cmdline";
@@ -19,23 +22,34 @@ const RESOLVER: &CStr = c"/etc/resolv.conf";
 
 /// The longest text of each, in bytes: the kernel's own limit for the first.
 const TEXT_MAX: usize = 4096;
+/// The longest document with properties, in bytes.
+const PROPERTIES_MAX: usize = 16384;
 
 /// Room for the texts, in which values that were taken stay.
 pub(crate) struct Texts {
     command_line: [u8; TEXT_MAX],
     handed_over: [u8; TEXT_MAX],
+    properties: [u8; PROPERTIES_MAX],
 }
 
 impl Texts {
     pub(crate) const fn new() -> Self {
-        Self { command_line: [0; TEXT_MAX], handed_over: [0; TEXT_MAX] }
+        Self {
+            command_line: [0; TEXT_MAX],
+            handed_over: [0; TEXT_MAX],
+            properties: [0; PROPERTIES_MAX],
+        }
     }
 }
 
 /// The configuration with what comes from outside, or as it was built in when that
 /// is not as it must be.
-pub(crate) fn apply<'a>(config: &Config<'a>, texts: &'a mut Texts) -> Config<'a> {
-    match read(texts) {
+pub(crate) fn apply<'a>(
+    config: &Config<'a>,
+    hypervisor: Option<&Hypervisor>,
+    texts: &'a mut Texts,
+) -> Config<'a> {
+    match read(hypervisor, texts) {
         Ok(overrides) => match overrides.apply(config) {
             Ok(changed) => {
                 write_resolver(&overrides);
@@ -52,15 +66,21 @@ fn refuse<'a>(config: &Config<'a>, what: core::fmt::Arguments<'_>) -> Config<'a>
     *config
 }
 
-/// What QEMU hands over comes second and wins: it is of this machine, while a
+/// What the hypervisor says comes last and wins: it is of this machine, while a
 /// command line may be of many.
-fn read(texts: &mut Texts) -> Result<Overrides<'_>, Refused<'_>> {
+fn read<'a>(
+    hypervisor: Option<&Hypervisor>,
+    texts: &'a mut Texts,
+) -> Result<Overrides<'a>, Refused<'a>> {
     let mut overrides = Overrides::default();
     if let Ok(text) = sys::read_file(COMMAND_LINE, &mut texts.command_line) {
         overrides.command_line(text)?;
     }
     if let Ok(text) = sys::read_file(HANDED_OVER, &mut texts.handed_over) {
         overrides.lines(text)?;
+    }
+    if let Some(text) = hypervisor.and_then(|it| it.environment(&mut texts.properties)) {
+        overrides.properties(properties(text))?;
     }
     Ok(overrides)
 }

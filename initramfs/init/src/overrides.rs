@@ -1,9 +1,9 @@
 //! What a machine is told from outside in place of what was built in, so that one
 //! image serves many machines: host name, addresses, gateways, name servers.
 //!
-//! The same four keys come over two ways: words `appliance.KEY=VALUE` of the
-//! kernel's command line, and lines `KEY VALUE` of a text that the hypervisor
-//! hands over. A list has commas between its values. What is given replaces what
+//! The same four keys come over three ways: words `appliance.KEY=VALUE` of the
+//! kernel's command line, lines `KEY VALUE` of a text that the hypervisor hands
+//! over, and properties `appliance.KEY` of the virtual machine. A list has commas between its values. What is given replaces what
 //! was built in; when one value is not as it must be, nothing does.
 
 use core::fmt;
@@ -68,6 +68,25 @@ impl<'a> Overrides<'a> {
             let (key, value) = line.split_once(' ').unwrap_or((line, ""));
             self.set(key, value.trim())
         })
+    }
+
+    /// Adds what the properties of the virtual machine say. One without a value was
+    /// left out when the machine was made.
+    ///
+    /// # Errors
+    /// As [`Overrides::command_line`].
+    pub fn properties(
+        &mut self,
+        properties: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<(), Refused<'a>> {
+        for (key, value) in properties {
+            if let Some(key) = key.strip_prefix(PREFIX)
+                && !value.is_empty()
+            {
+                self.set(key, value)?;
+            }
+        }
+        Ok(())
     }
 
     fn set(&mut self, key: &'a str, value: &'a str) -> Result<(), Refused<'a>> {
@@ -190,11 +209,20 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_say_the_same() {
+    fn every_way_says_the_same() {
         let (mut words, mut lines) = (Overrides::default(), Overrides::default());
+        let mut properties = Overrides::default();
+        let given = [
+            ("appliance.address", "10.0.0.1/8,10.0.0.2/8"),
+            ("appliance.dns", "::1"),
+            ("appliance.hostname", ""),
+            ("other.colour", "red"),
+        ];
+        properties.properties(given.into_iter()).unwrap();
         words.command_line("appliance.address=10.0.0.1/8,10.0.0.2/8 appliance.dns=::1").unwrap();
         lines.lines("address 10.0.0.1/8,10.0.0.2/8\n\ndns ::1\n").unwrap();
         assert_eq!(words, lines);
+        assert_eq!(words, properties);
         assert!(words.any());
         assert_eq!(words.dns().count(), 1);
     }

@@ -7,6 +7,7 @@ use init::restart::Pause;
 
 use crate::console::say;
 use crate::down;
+use crate::hypervisor::{Hypervisor, LOOK};
 use crate::sys::{self, Down, Ended, Pid};
 
 /// How often a starting server is asked whether it serves, in milliseconds.
@@ -34,18 +35,30 @@ enum State {
 }
 
 /// Keeps the server running until the machine is to go down.
-pub(crate) fn serve(config: &Config) -> Down {
+pub(crate) fn serve(config: &Config, mut hypervisor: Option<Hypervisor>) -> Down {
     let mut pause = Pause::default();
     let mut state = start(config, &mut pause);
     loop {
+        let asked = hypervisor.as_mut().and_then(Hypervisor::look);
+        if let Some(how) = asked {
+            return how;
+        }
         let patience = match state {
             State::Starting { late: false, .. } => READY_POLL,
             State::Starting { late: true, .. } => LATE_POLL,
             State::Running { .. } => IDLE,
             State::Paused { until } => until.saturating_sub(sys::uptime()),
         };
+        let patience = if hypervisor.is_some() { patience.min(LOOK) } else { patience };
         match sys::wait_signal(patience) {
-            None => state = advance(state, config, &mut pause),
+            None => {
+                let was_running = matches!(state, State::Running { .. });
+                state = advance(state, config, &mut pause);
+                if let (false, State::Running { .. }, Some(it)) = (was_running, &state, &hypervisor)
+                {
+                    it.report(config);
+                }
+            }
             Some(sys::SIGCHLD) => state = reap(state, &mut pause),
             Some(signal) => {
                 if let Some(how) = down::requested(signal) {

@@ -80,6 +80,7 @@ const MOUNT: usize = 165;
 const UMOUNT2: usize = 166;
 const REBOOT: usize = 169;
 const SETHOSTNAME: usize = 170;
+const IOPERM: usize = 173;
 const CLOCK_GETTIME: usize = 228;
 const WAITID: usize = 247;
 const PIPE2: usize = 293;
@@ -330,6 +331,8 @@ fn execute(argv: &[*const u8], user: Option<u32>, fail: &Fd) -> ! {
     set_mask(0);
     // SAFETY: no pointer is involved.
     let _ = unsafe { call(SETSID, []) };
+    // The server inherits no port; the call fails where there was none to be had.
+    let _ = set_ports(0, PORTS, false);
     let result = user.map_or(Ok(()), confine).and_then(|()| {
         // SAFETY: the pointers live on until execve has read them.
         unsafe { call(EXECVE, args) }
@@ -342,6 +345,19 @@ fn execute(argv: &[*const u8], user: Option<u32>, fail: &Fd) -> ! {
         // SAFETY: no pointer is involved.
         let _ = unsafe { call(EXIT, [1]) };
     }
+}
+
+/// Lets this process use `count` I/O ports from `first` on.
+pub(crate) fn allow_ports(first: u16, count: usize) -> Result<()> {
+    set_ports(first.into(), count, true)
+}
+
+/// All I/O ports that there are.
+const PORTS: usize = 65536;
+
+fn set_ports(first: usize, count: usize, on: bool) -> Result<()> {
+    // SAFETY: no pointer is involved.
+    unsafe { call(IOPERM, [first, count, usize::from(on)]) }.map(|_| ())
 }
 
 /// `struct sock_fprog` of include/uapi/linux/filter.h.

@@ -14,6 +14,7 @@ mod network;
 mod outside;
 mod project;
 mod trial;
+mod vmware;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         network::trials(),
         outside::trials(),
         life::trials(),
+        vmware::trials(),
         command::trials(),
     ];
     let mut trials: Vec<_> = groups.into_iter().flatten().collect();

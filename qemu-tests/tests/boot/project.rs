@@ -49,6 +49,9 @@ pub(crate) static EVERY: LazyLock<Vec<Project>> = LazyLock::new(|| {
     let targets = Target::ALL.iter();
     targets.flat_map(|target| KEEPINGS.map(|keeping| Project::new(*target, keeping))).collect()
 });
+/// The usual image for VMware.
+pub(crate) static VMWARE: LazyLock<Project> =
+    LazyLock::new(|| Project::new(Target::Vmware, Keeping::Disk(FilesystemKind::Ext3)));
 /// With a kernel that protects itself, and a confined server.
 pub(crate) static HARDENED: LazyLock<Project> = LazyLock::new(|| Project {
     name: "hardened".into(),
