@@ -30,6 +30,18 @@ pub struct Report {
     pub partial: Vec<String>,
 }
 
+impl Report {
+    /// The subject that the report is about.
+    pub fn own(&self) -> Option<&Measured> {
+        self.subjects.first()
+    }
+
+    /// The subject that ratios refer to, if it is another and was measured.
+    pub fn baseline(&self) -> Option<&Measured> {
+        self.subjects.iter().skip(1).find(|subject| subject.name == self.reference)
+    }
+}
+
 /// Where and how something was measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
@@ -72,6 +84,8 @@ pub struct Measured {
     pub memory: Option<Memory>,
     /// Sizes of its parts in bytes.
     pub sizes: BTreeMap<String, u64>,
+    /// Counts by name, as [`crate::Subject::figures`].
+    pub figures: BTreeMap<String, u64>,
     /// What could not be measured, and why.
     pub partial: Vec<String>,
 }
@@ -91,7 +105,8 @@ pub struct Syscalls {
 /// The cost of one system call.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Call {
-    /// Instructions from the call to its return: the smallest count.
+    /// Instructions from the call to its return: the smallest count; 0 where none
+    /// are counted (KVM).
     pub instructions: u64,
     /// Bytes that it moved under `rep`.
     pub rep_bytes: u64,
@@ -122,7 +137,8 @@ pub struct Phase {
     pub milliseconds: f64,
 }
 
-/// A load with a fixed number of requests; counts are per request.
+/// A load with a fixed number of requests; counts are per request, and 0 where none
+/// are taken (KVM).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Requests {
     /// How many were made.
@@ -173,8 +189,9 @@ pub struct RampPoint {
     pub timeouts: u64,
     /// Connections that were refused, reset or failed otherwise.
     pub errors: u64,
-    /// Calls that failed for want of the client's own descriptors or addresses:
-    /// then the point says nothing of the server.
+    /// Calls that failed for want of the client's own descriptors or addresses, and
+    /// connections that it opened too late: then the point says nothing of the
+    /// server.
     pub client_limit: u64,
 }
 
@@ -190,21 +207,31 @@ pub struct Memory {
 /// One tailoring step of the thesis, on today's kernel.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
-    /// A short name.
+    /// A short name. Where the thesis has the step it is the name in
+    /// [`crate::report::thesis`], so that its figures stand beside these.
     pub name: String,
     /// What it changes.
     pub title: String,
-    /// The group that it belongs to: `packages`, `configuration`, `flags`, ...
+    /// The group that it belongs to: `packages`, `configuration`, `devices`,
+    /// `flags`, `tailoring`.
     pub group: String,
     /// Whether the stages before it hold too.
     pub cumulative: bool,
+    /// What it is compared with.
+    pub before: Cost,
+    /// What was measured with it.
+    pub after: Cost,
+}
+
+/// What one side of a [`Stage`] costs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
     /// The total of the nine calls, as [`Syscalls::total`].
     pub total: f64,
-    /// The total of what it is compared with.
-    pub before: f64,
-    /// The thesis's change in per cent, as it printed it; negative is less.
-    pub thesis: Option<f64>,
-    /// More figures by name: sizes, modules, seconds of the compile.
+    /// Instructions of each call, by name as in [`Syscalls::calls`].
+    pub calls: BTreeMap<String, f64>,
+    /// More figures by name, which ends with the unit if there is one: `modules`,
+    /// `modules_loaded`, `image_bytes`, `configuration_bytes`, `compile_seconds`.
     pub figures: BTreeMap<String, f64>,
 }
 

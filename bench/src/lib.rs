@@ -6,7 +6,13 @@
 //! plot can be made again. Under emulation the unit is a guest instruction, counted
 //! by the plugin in `plugin/`; the programs of `guest/` run inside.
 
+pub mod contract;
+pub mod counts;
 pub mod data;
+pub mod loads;
+pub mod measure;
+pub mod report;
 mod subject;
+pub mod syscalls;
 
-pub use subject::{Subject, Tools};
+pub use subject::{Subject, Support, Tools};

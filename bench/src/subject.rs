@@ -26,10 +26,22 @@ pub struct Subject {
     pub address: SocketAddr,
     /// `System.map` of its kernel.
     pub symbols: PathBuf,
-    /// Every file that it serves: its path and its content on the host.
+    /// Every file that it serves: its path as it stands in a URL, with the leading
+    /// slash and escaped, and its content on the host.
     pub site: BTreeMap<String, PathBuf>,
-    /// Sizes of its parts in bytes: `vmlinuz`, `vmlinux`, `initramfs.cpio`, `disk`.
+    /// Sizes of its parts in bytes: `vmlinuz`, `vmlinux`, `initramfs.cpio`, `disk`;
+    /// of a baseline also `package` or `packages` when installed.
     pub sizes: BTreeMap<String, u64>,
+    /// Counts by name: `modules` that its kernel has, `modules_loaded` when it
+    /// serves, `packages` that are installed.
+    pub figures: BTreeMap<String, u64>,
+}
+
+impl Subject {
+    /// Whether it is a whole Debian rather than one server on a kernel.
+    pub fn is_whole_machine(&self) -> bool {
+        self.name.starts_with("stock-machine")
+    }
 }
 
 /// What a kernel needs before a program can use the disk and the network.

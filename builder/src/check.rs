@@ -159,7 +159,7 @@ fn compare(agent: &ureq::Agent, address: SocketAddr, file: &SiteFile) -> Result<
 
 /// The path of a site's file as part of a URL (RFC 3986, section 3.3). It has
 /// `%XX` for bytes that are no UTF-8 and for the percent sign already.
-fn escape(path: &str) -> String {
+pub(crate) fn escape(path: &str) -> String {
     let mut escaped = String::new();
     for byte in path.bytes() {
         match byte {

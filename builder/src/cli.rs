@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::disk::Format;
 use crate::run::Firmware;
@@ -39,6 +39,10 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Measure what a system call, a request, a connection and a boot cost
+    Bench(BenchArgs),
+    /// Show which system calls the server makes and what the kernel does in them
+    Profile(ProfileArgs),
     /// Show what an image holds and why, and where its bytes go
     Inspect {
         /// The directory of a build, or a disk image
@@ -144,6 +148,82 @@ pub struct RunArgs {
     /// Local port to forward [default: 8080, or a free one]
     #[arg(long)]
     pub port: Option<u16>,
+}
+
+/// What `appliance bench` takes.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The directory of a build
+    #[command(flatten)]
+    pub out: Out,
+    /// Only system calls, the direct start and two loads
+    #[arg(long)]
+    pub quick: bool,
+    /// Also what each tailoring step is worth; builds a kernel for each
+    #[arg(long, conflicts_with = "quick")]
+    pub stages: bool,
+    /// Also the I/O schedulers, on a slow disk
+    #[arg(long, conflicts_with = "quick")]
+    pub schedulers: bool,
+    /// What to compare with, with commas between [default: what is cached with
+    /// --quick, else every one]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub baseline: Option<Vec<Baseline>>,
+    /// Only drive the loads, against a server that runs already
+    #[arg(long, value_name = "URL", conflicts_with_all = ["quick", "stages", "schedulers"])]
+    pub against: Option<String>,
+    /// Fail where a figure is above its limit in bench/contract.toml
+    #[arg(long)]
+    pub contract: bool,
+    /// Lower the limits in bench/contract.toml to what was measured
+    #[arg(long)]
+    pub update_contract: bool,
+    /// The directory for the report [default: build/report]
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What an appliance is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Baseline {
+    /// Nothing
+    None,
+    /// Debian's cloud kernel of the same release, with our server
+    StockKernel,
+    /// The same without protection from the processor's faults
+    StockKernelUnmitigated,
+    /// Debian's kernel for every machine, of the same release
+    StockGeneric,
+    /// Debian 12's own cloud kernel
+    #[value(name = "linux-6.1")]
+    Linux61,
+    /// Debian 12's own kernel for every machine
+    #[value(name = "linux-6.1-generic")]
+    Linux61Generic,
+    /// A whole Debian with its own lighttpd and the usual services
+    StockMachine,
+    /// The same without what a web server does not need
+    StockMachinePruned,
+}
+
+/// What `appliance profile` takes.
+#[derive(Debug, Args)]
+pub struct ProfileArgs {
+    /// The directory of a build
+    #[command(flatten)]
+    pub out: Out,
+    /// keepalive, connect, crawl, or a file with a path of the site on each line
+    #[arg(long, default_value = "keepalive", value_name = "LOAD")]
+    pub load: String,
+    /// The directory for the page [default: none is written]
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ enum Use {
     Cli,
     Build,
     Run,
+    Bench,
     Test,
 }
 
@@ -89,6 +90,7 @@ fn parse(line: &str) -> Option<Package<'_>> {
         "cli" => Use::Cli,
         "build" => Use::Build,
         "run" => Use::Run,
+        "bench" => Use::Bench,
         "test" => Use::Test,
         _ => return None,
     };

@@ -2,6 +2,7 @@
 //! [`spec`] is what the user wrote, [`plan`] what follows from it for one
 //! target, and [`build`] the recipe that carries the plan out.
 
+pub mod bench;
 pub mod build;
 pub mod cache;
 pub mod check;

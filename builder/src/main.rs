@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use appliance::cli::{Cli, Command};
-use appliance::{build, check, clean, doctor, generate, inspect, new, report, run};
+use appliance::{bench, build, check, clean, doctor, generate, inspect, new, report, run};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -24,6 +24,8 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Build(args) => build::command(&args),
         Command::Run(args) => run::command(&args),
         Command::Test { out, json } => check::command(&out.path, json),
+        Command::Bench(args) => bench::command(&args),
+        Command::Profile(args) => bench::profile(&args),
         Command::Inspect { image, json } => inspect::command(&image, json),
         Command::Doctor { json } => doctor::command(json),
         Command::Clean { sources, dry_run } => clean::command(sources, dry_run),

@@ -170,6 +170,13 @@ pub fn encode_path(path: &Path) -> String {
 }
 
 impl Manifest {
+    /// Whether a directory holds a manifest, of whatever version.
+    pub fn is_in(out: &Path) -> bool {
+        let Ok(text) = fs::read(out.join(FILE_NAME)) else { return false };
+        let manifest: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+        manifest["layout"].is_u64() && manifest["appliance"].is_string()
+    }
+
     /// Reads the manifest of an output directory.
     ///
     /// # Errors

@@ -56,12 +56,17 @@ pub struct Command<'a> {
     on_line: Option<LineListener<'a>>,
 }
 
+/// Variables of the user that a command sees. Without the last two rustup could
+/// install a toolchain in the middle of a build.
+const KEPT: [&str; 6] =
+    ["HOME", "TMPDIR", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "RUSTUP_AUTO_INSTALL"];
+
 impl<'a> Command<'a> {
-    /// A command with the fixed environment: PATH, HOME, CARGO_HOME and
-    /// RUSTUP_HOME of the user, locale C, time zone UTC.
+    /// A command with the fixed environment: PATH, HOME, and what cargo and rustup
+    /// are told of the user, locale C, time zone UTC.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let mut env = BTreeMap::new();
-        for name in ["HOME", "CARGO_HOME", "RUSTUP_HOME", "TMPDIR"] {
+        for name in KEPT {
             if let Some(value) = std::env::var_os(name) {
                 env.insert(name.into(), value);
             }

@@ -25,6 +25,7 @@ const PATH_MAX: usize = 4096;
 const NAME_MAX: usize = 255;
 
 /// File type bits of a mode (inode(7)).
+const S_IFMT: u32 = 0o170_000;
 const S_IFDIR: u32 = 0o040_000;
 const S_IFREG: u32 = 0o100_000;
 const S_IFCHR: u32 = 0o020_000;

@@ -86,6 +86,16 @@ pub(crate) fn padding(len: usize) -> &'static [u8] {
     &[0; 3][..len.next_multiple_of(4) - len]
 }
 
+/// Reads content and its padding.
+pub(crate) fn content(input: &mut impl Read, bytes: u32) -> Result<Vec<u8>> {
+    // It grows with what is there, not with what a header claims.
+    let mut content = Vec::new();
+    let read = input.take(bytes.into()).read_to_end(&mut content)?;
+    ensure!(read as u64 == u64::from(bytes), "the archive ends too early");
+    skip(input, padding(read).len() as u64)?;
+    Ok(content)
+}
+
 /// Reads over content and its padding.
 pub(crate) fn skip_content(input: &mut impl Read, bytes: u32) -> Result<()> {
     let bytes = u64::from(bytes);

@@ -31,6 +31,22 @@ fn archive(tree: &Tree) -> Vec<u8> {
 }
 
 #[test]
+fn a_tree_comes_back_and_can_be_changed() {
+    let bytes = archive(&tree());
+    let mut again = Tree::read(&bytes[..]).unwrap();
+    assert_eq!(archive(&again), bytes);
+    assert_eq!(again.content("/init"), Some(&b"\x7fELF"[..]));
+    assert_eq!(again.content("/etc"), None);
+    again.rename("/init", "/init.next").unwrap();
+    assert_eq!(again.content("/init.next"), Some(&b"\x7fELF"[..]));
+    assert!(again.rename("/init", "/etc/init").is_err());
+    assert!(again.rename("/etc", "/other").is_err());
+    for end in [1, 50, bytes.len() - 1] {
+        assert!(Tree::read(&bytes[..end]).is_err(), "{end}");
+    }
+}
+
+#[test]
 fn what_is_written_is_what_is_read() {
     let found = initramfs::read(&archive(&tree())[..]).unwrap();
     let seen: Vec<_> = found.iter().map(|e| (e.path.as_str(), e.mode, e.bytes)).collect();

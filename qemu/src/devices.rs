@@ -52,9 +52,9 @@ pub enum Clock {
     /// The host's.
     #[default]
     Real,
-    /// One nanosecond for each instruction of the guest, so that a run can be
-    /// repeated; only under emulation.
-    Instructions,
+    /// So many nanoseconds for each instruction of the guest, as a power of two, so
+    /// that a run can be repeated; only under emulation.
+    Instructions(u8),
 }
 
 /// A plugin of QEMU's translator.

@@ -151,9 +151,11 @@ impl Machine {
         let mut arguments: Vec<OsString> = fixed.iter().map(OsString::from).collect();
         arguments.extend(["-machine", chipset, "-m", &memory].map(OsString::from));
         arguments.extend(self.accelerator.arguments(self.processor.as_deref()).map(OsString::from));
-        if self.clock == Clock::Instructions {
-            arguments.extend(["-icount", "shift=0,sleep=off"].map(OsString::from));
+        if let Clock::Instructions(shift) = self.clock {
+            arguments.extend(["-icount".into(), format!("shift={shift},sleep=off").into()]);
             arguments.extend(["-rtc", "base=2026-01-01,clock=vm"].map(OsString::from));
+            // RDRAND and virtio-rng give the same numbers each time.
+            arguments.extend(["-seed", "1"].map(OsString::from));
         }
         if let Some(number) = &self.serial_number {
             let option = format!("type=1,serial={}", number.replace(',', ",,"));

@@ -31,7 +31,7 @@ pub(super) struct Parts {
 pub(super) fn check_place(place: &Path) -> Result<()> {
     let Ok(meta) = place.symlink_metadata() else { return Ok(()) };
     let is_empty = || place.read_dir().is_ok_and(|mut entries| entries.next().is_none());
-    if meta.is_dir() && (is_empty() || Manifest::read(place).is_ok()) {
+    if meta.is_dir() && (is_empty() || Manifest::is_in(place)) {
         return Ok(());
     }
     Err(refused(format!("{} is there and was not made by `appliance build`", place.display()))

@@ -41,6 +41,26 @@ pub(crate) const INIT: Program = Program {
     results: &["init"],
 };
 
+/// The plugin that counts a guest's instructions in QEMU.
+pub(crate) const PLUGIN: Program = Program {
+    package: "bench-plugin",
+    what: "build the plugin that counts",
+    sources: &["bench/plugin"],
+    options: &[],
+    profile: "release",
+    results: &["libbench_plugin.so"],
+};
+
+/// What a measurement runs inside a guest.
+pub(crate) const GUEST: Program = Program {
+    package: "bench-guest",
+    what: "build the programs that measure in a guest",
+    sources: &["bench/guest", "initramfs/init"],
+    options: &["--bins", "--features", "guest"],
+    profile: "init",
+    results: &["syscalls", "load-modules"],
+};
+
 impl Program {
     /// Builds the program, unless the cache has it; gives the directory that holds
     /// the results.

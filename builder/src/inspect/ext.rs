@@ -1,13 +1,16 @@
 //! The file system of the site.
 
 use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 use ext4_view::{Ext4, Ext4Read, PathBuf};
+use host::refused;
 use images::Part;
+use images::gpt::Table;
 
 use super::SITE_FILE;
-use super::device::Device;
+use super::device::{self, Device};
 use super::listing::Listing;
 use super::report::{FileReport, FilesystemReport};
 
@@ -66,6 +69,26 @@ pub(super) fn read(mut part: Part<Box<dyn Device>>) -> Result<FilesystemReport> 
         free: u64::from(word(FREE_BLOCKS)).saturating_mul(block),
         files,
     })
+}
+
+/// The file system of the site on a disk image.
+///
+/// # Errors
+/// Refused when the image has none; failed when it is damaged.
+pub(crate) fn of_image(image: &Path) -> Result<Ext4> {
+    let reading = || format!("reading {}", image.display());
+    let (_, mut whole) = device::open(image)?;
+    let table = Table::read(&mut whole).with_context(reading)?;
+    for partition in table.iter().flat_map(|table| &table.partitions) {
+        let (_, whole) = device::open(image)?;
+        let mut part = Part::new(whole, partition.range);
+        if device::looks_like(&mut part).with_context(reading)? == device::EXT {
+            return Ext4::load(Box::new(Reader(part)))
+                .map_err(|error| anyhow!(error))
+                .with_context(reading);
+        }
+    }
+    Err(refused(format!("{} holds no file system of a site", image.display())).into())
 }
 
 fn list(ext: &Ext4) -> Result<Vec<FileReport>> {

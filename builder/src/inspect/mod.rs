@@ -6,7 +6,7 @@
 
 mod configuration;
 mod device;
-mod ext;
+pub(crate) mod ext;
 mod fat;
 mod listing;
 mod report;

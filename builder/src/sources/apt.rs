@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 use host::{Command, Outcome, failed, find_program, refused, write_atomically};
 
 use super::entries::Entries;
+use super::packages::Package;
 use super::tested::Kind;
 use super::version;
 
@@ -108,16 +109,12 @@ impl Apt {
     /// When this system has no apt or no Debian archive, or none can be reached.
     pub(super) fn versions(&self, package: &str, kind: Kind) -> Result<Vec<String>> {
         let complaints = self.update()?;
-        let output = self.command("apt-cache")?.args(["madison", package]).output()?;
         let index = if kind == Kind::Deb { "Packages" } else { "Sources" };
-        let listed = String::from_utf8_lossy(&output);
+        let listed = self.madison(&[package.to_owned()], index)?;
         let mut versions: Vec<String> = listed
-            .lines()
-            .filter_map(|line| {
-                let mut columns = line.split('|').map(str::trim);
-                let (name, version, place) = (columns.next()?, columns.next()?, columns.next()?);
-                (name == package && place.ends_with(index)).then(|| version.to_owned())
-            })
+            .into_iter()
+            .filter(|found| found.name == package)
+            .map(|found| found.version)
             .collect();
         versions.sort_by(|a, b| version::compare(b, a));
         versions.dedup();
@@ -125,6 +122,54 @@ impl Apt {
             return Err(explain(package, complaints));
         }
         Ok(versions)
+    }
+
+    /// The binary packages whose name begins so, in every version that the lists
+    /// have.
+    pub(super) fn list(&self, prefix: &str) -> Result<Vec<Package>> {
+        let output = self.command("apt-cache")?.args(["pkgnames", prefix]).output()?;
+        let names = String::from_utf8_lossy(&output);
+        let names: Vec<String> = names.lines().map(str::to_owned).collect();
+        if names.is_empty() {
+            let complaints = self.updated.get().map_or("", String::as_str);
+            let none = complaints.is_empty();
+            return if none { Ok(Vec::new()) } else { Err(explain(prefix, complaints)) };
+        }
+        self.madison(&names, "Packages")
+    }
+
+    fn madison(&self, names: &[String], index: &str) -> Result<Vec<Package>> {
+        let output = self.command("apt-cache")?.arg("madison").args(names).output()?;
+        let package = |line: &str| {
+            let mut columns = line.split('|').map(str::trim);
+            let (name, version, place) = (columns.next()?, columns.next()?, columns.next()?);
+            let package = Package { name: name.to_owned(), version: version.to_owned() };
+            place.ends_with(index).then_some(package)
+        };
+        Ok(String::from_utf8_lossy(&output).lines().filter_map(package).collect())
+    }
+
+    /// What an installation on an empty system would install, as apt lists it:
+    /// `NAME (VERSION ARCHIVE)`.
+    pub(super) fn closure(&self, wanted: &[String], recommended: bool) -> Result<Vec<String>> {
+        let recommends = format!("APT::Install-Recommends={recommended}");
+        let command = self.command("apt-get")?.args(["-s", "-o", &recommends, "install"]);
+        let outcome = command.args(wanted).outcome()?;
+        let said = text(&outcome);
+        if !outcome.status.success() {
+            return Err(explain(&wanted.join(", "), &said));
+        }
+        let mut found: Vec<String> =
+            said.lines().filter_map(|line| Some(line.strip_prefix("Inst ")?.to_owned())).collect();
+        found.sort();
+        Ok(found)
+    }
+
+    /// The files that name the archives, for another apt.
+    pub(super) fn archives(&self) -> Vec<PathBuf> {
+        let files = ["debian.list", "debian.sources"].map(|name| self.sources().join(name));
+        let has_text = |path: &PathBuf| path.metadata().is_ok_and(|meta| meta.len() > 0);
+        files.into_iter().filter(has_text).collect()
     }
 
     /// Fetches the files of one version of a package into a directory; apt checks
@@ -157,7 +202,7 @@ impl Apt {
 
     /// Brings the lists up to date, once; gives apt's complaints. Archives that
     /// fail do not matter as long as others have what is wanted.
-    fn update(&self) -> Result<&str> {
+    pub(super) fn update(&self) -> Result<&str> {
         if let Some(complaints) = self.updated.get() {
             return Ok(complaints);
         }
@@ -169,7 +214,8 @@ impl Apt {
         Ok(self.updated.get_or_init(|| complaints.join("\n")))
     }
 
-    fn set_up(&self) -> Result<()> {
+    /// Writes the configuration of our own, without the network.
+    pub(super) fn set_up(&self) -> Result<()> {
         for part in ["state/lists/partial", "cache/archives/partial", "sources.d"] {
             let path = self.dir.join(part);
             fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
@@ -181,11 +227,15 @@ impl Apt {
                 .hint("add one, or give the sources as tarballs: see `appliance build --help`")
                 .into());
         }
-        let sources = self.dir.join("sources.d");
+        let sources = self.sources();
         write_atomically(&sources.join("debian.list"), entries.lines.as_bytes())?;
         write_atomically(&sources.join("debian.sources"), entries.paragraphs.as_bytes())?;
         write_atomically(&self.dir.join("status"), b"")?;
         write_atomically(&self.configuration(), self.settings().as_bytes())
+    }
+
+    fn sources(&self) -> PathBuf {
+        self.dir.join("sources.d")
     }
 
     fn configuration(&self) -> PathBuf {

@@ -8,6 +8,7 @@
 
 mod apt;
 mod entries;
+mod packages;
 mod store;
 mod tarball;
 mod tested;
@@ -25,6 +26,7 @@ use crate::home;
 use crate::manifest::SourceRecord;
 use crate::progress::Progress;
 use apt::{Apt, Download};
+pub use packages::Package;
 use store::{File, Record};
 use tested::SourceSpec;
 

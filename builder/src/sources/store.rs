@@ -27,7 +27,7 @@ pub(super) struct File {
 }
 
 impl File {
-    fn new(dir: &Path, path: PathBuf) -> Result<Self> {
+    pub(super) fn new(dir: &Path, path: PathBuf) -> Result<Self> {
         let sha256 = digest(&dir.join(&path))?;
         Ok(Self { path, sha256 })
     }
@@ -114,7 +114,8 @@ pub(super) fn write(dir: &Path, record: &Record) -> Result<()> {
     host::write_atomically(&dir.join(RECORD), &serde_json::to_vec_pretty(record)?)
 }
 
-fn names(dir: &Path) -> Result<Vec<String>> {
+/// The names in a directory, sorted.
+pub(super) fn names(dir: &Path) -> Result<Vec<String>> {
     let read = || -> io::Result<Vec<String>> {
         dir.read_dir()?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
     };

@@ -1,0 +1,303 @@
+//! What is counted, decided once for each instruction that QEMU translates.
+
+use std::collections::HashMap;
+use std::ffi::{c_uint, c_void};
+use std::sync::PoisonError;
+
+use crate::Plugin;
+use crate::cells::{Cell, EXITS, MEMORY};
+use crate::decode::{Kind, kind};
+use crate::ffi::*;
+use crate::symbols::{KERNEL, Symbols};
+use crate::tracker::Nested;
+
+/// Functions that allocate memory; a call of one of them is counted by its caller.
+const ALLOCATORS: &[&str] = &[
+    "__kmalloc_noprof",
+    "__kmalloc_cache_noprof",
+    "__kmalloc_node_noprof",
+    "__kmalloc_large_noprof",
+    "__kmalloc_node_track_caller_noprof",
+    "kmem_cache_alloc_noprof",
+    "kmem_cache_alloc_lru_noprof",
+    "kmem_cache_alloc_node_noprof",
+    "kmalloc_reserve",
+    "__alloc_pages_noprof",
+    "get_free_pages_noprof",
+    "__alloc_frag_align",
+    "__kmalloc",
+    "__kmalloc_node",
+    "__kmalloc_node_track_caller",
+    "kmalloc_trace",
+    "kmem_cache_alloc",
+    "kmem_cache_alloc_lru",
+    "kmem_cache_alloc_node",
+    "__alloc_pages",
+];
+
+/// What an address means to the tracker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event {
+    Call,
+    Name(usize),
+    Nest(Nested),
+    Phase(&'static str),
+    /// `start_thread`, which begins a program.
+    Program,
+    /// A wait for events by the call of this index.
+    Wait(usize),
+}
+
+/// The first programs that begin.
+const PROGRAMS: [&str; 4] = ["program 1", "program 2", "program 3", "program 4"];
+
+/// Where the kernel is linked, less where it is loaded (`__START_KERNEL_map`).
+const LINKED: u64 = 0xffff_ffff_8000_0000;
+/// Where boot loaders put the part of a bzImage that unpacks it.
+const DECOMPRESSOR: u64 = 0x10_0000;
+
+/// The addresses that mean something.
+pub(crate) fn events(symbols: &Symbols) -> HashMap<u64, Event> {
+    let mut events = HashMap::from([(DECOMPRESSOR, Event::Phase("decompression"))]);
+    for index in 0..symbols.len() {
+        let (name, address) = (symbols.name(index), symbols.start(index));
+        let event = match name {
+            "entry_SYSCALL_64" => Event::Call,
+            "start_kernel" => Event::Phase("kernel"),
+            "start_thread" => Event::Program,
+            "pvh_start_xen" | "startup_64" => {
+                events.insert(address - LINKED, Event::Phase("entry"));
+                continue;
+            }
+            "__x64_sys_epoll_wait" | "__x64_sys_epoll_pwait" => Event::Wait(index),
+            _ if name.starts_with("__x64_sys_") => Event::Name(index),
+            _ if name.starts_with("asm_exc_") => Event::Nest(Nested::Exception),
+            "asm_common_interrupt" | "asm_spurious_interrupt" => Event::Nest(Nested::Interrupt),
+            _ if name.starts_with("asm_sysvec_") => Event::Nest(Nested::Interrupt),
+            _ => continue,
+        };
+        events.insert(address, event);
+    }
+    events
+}
+
+pub(crate) extern "C" fn translated(_: qemu_plugin_id_t, block: *mut qemu_plugin_tb) {
+    let Some(plugin) = Plugin::get() else { return };
+    // SAFETY: QEMU's block and its instructions live during this call.
+    unsafe {
+        for index in 0..qemu_plugin_tb_n_insns(block) {
+            instruction(plugin, qemu_plugin_tb_get_insn(block, index));
+        }
+    }
+}
+
+unsafe fn instruction(plugin: &'static Plugin, insn: *mut qemu_plugin_insn) {
+    // SAFETY: the instruction is QEMU's and lives; so do its bytes.
+    unsafe {
+        let address = qemu_plugin_insn_vaddr(insn);
+        let size = qemu_plugin_insn_size(insn);
+        let bytes = std::slice::from_raw_parts(qemu_plugin_insn_data(insn), size);
+        let function = (address >= KERNEL).then(|| plugin.symbols.index(address)).flatten();
+        if let Some(event) = plugin.events.get(&address) {
+            exec(insn, on_event, std::ptr::from_ref(event).cast_mut().cast());
+        }
+        let kind = kind(bytes);
+        match kind {
+            Kind::Rep | Kind::RepExit(_) => {
+                let rep = Box::leak(Box::new(Rep { address, function, user: address < KERNEL }));
+                exec(insn, on_rep, std::ptr::from_mut(rep).cast());
+                mem(insn, on_rep_memory);
+            }
+            _ => {
+                add(insn, &plugin.cells.total);
+                match function {
+                    Some(index) => add(insn, &plugin.cells.functions[index]),
+                    None => add(insn, &plugin.cells.user),
+                }
+            }
+        }
+        match kind {
+            Kind::Exit(name) | Kind::RepExit(name) => {
+                if let Some(index) = EXITS.iter().position(|other| *other == name) {
+                    add(insn, &plugin.cells.exits[index]);
+                }
+            }
+            Kind::Return if address >= KERNEL => exec(insn, on_return, std::ptr::null_mut()),
+            Kind::Mark(mark) => exec(insn, on_mark, mark as usize as *mut c_void),
+            Kind::Branch(offset) => branch(plugin, insn, function, address, size, offset),
+            _ => {}
+        }
+        let Some(index) = function else { return };
+        if plugin.symbols.start(index) == address {
+            add(insn, &plugin.cells.entries[index]);
+        }
+        if plugin.switch == Some(index) && is_push_or_pop(bytes) {
+            mem(insn, on_stack);
+        } else if !matches!(kind, Kind::Rep | Kind::RepExit(_)) {
+            mem(insn, on_memory);
+        }
+    }
+}
+
+fn is_push_or_pop(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x50..=0x5f] | [0x41, 0x50..=0x5f])
+}
+
+unsafe fn branch(
+    plugin: &'static Plugin,
+    insn: *mut qemu_plugin_insn,
+    function: Option<usize>,
+    address: u64,
+    size: usize,
+    offset: i32,
+) {
+    let Some(caller) = function else { return };
+    let target = address.wrapping_add(size as u64).wrapping_add_signed(offset.into());
+    let Some(callee) = plugin.symbols.index(target) else { return };
+    if plugin.symbols.start(callee) != target
+        || callee == caller
+        || !ALLOCATORS.contains(&plugin.symbols.name(callee))
+    {
+        return;
+    }
+    let mut sites = plugin.sites.lock().unwrap_or_else(PoisonError::into_inner);
+    let cell = *sites.entry((caller, callee)).or_insert_with(|| Box::leak(Box::new(Cell::new())));
+    // SAFETY: as for the caller.
+    unsafe { add(insn, cell) };
+}
+
+unsafe fn add(insn: *mut qemu_plugin_insn, cell: &'static Cell) {
+    // SAFETY: the cell lives as long as the program.
+    unsafe {
+        qemu_plugin_register_vcpu_insn_exec_inline(
+            insn,
+            QEMU_PLUGIN_INLINE_ADD_U64,
+            cell.place().cast(),
+            1,
+        );
+    }
+}
+
+unsafe fn exec(
+    insn: *mut qemu_plugin_insn,
+    callback: extern "C" fn(c_uint, *mut c_void),
+    data: *mut c_void,
+) {
+    // SAFETY: what data points to lives as long as the program.
+    unsafe { qemu_plugin_register_vcpu_insn_exec_cb(insn, callback, QEMU_PLUGIN_CB_NO_REGS, data) }
+}
+
+unsafe fn mem(
+    insn: *mut qemu_plugin_insn,
+    callback: extern "C" fn(c_uint, qemu_plugin_meminfo_t, u64, *mut c_void),
+) {
+    // SAFETY: the callback needs no data.
+    unsafe {
+        qemu_plugin_register_vcpu_mem_cb(
+            insn,
+            callback,
+            QEMU_PLUGIN_CB_NO_REGS,
+            QEMU_PLUGIN_MEM_RW,
+            std::ptr::null_mut(),
+        );
+    }
+}
+
+struct Rep {
+    address: u64,
+    function: Option<usize>,
+    user: bool,
+}
+
+/// QEMU executes each iteration as the instruction again: it is the same one if
+/// nothing was counted in between.
+extern "C" fn on_rep(_: c_uint, data: *mut c_void) {
+    let Some(plugin) = Plugin::get() else { return };
+    // SAFETY: leaked when the instruction was translated.
+    let rep = unsafe { &*data.cast::<Rep>() };
+    let mut last = plugin.last_rep.lock().unwrap_or_else(PoisonError::into_inner);
+    if *last == (rep.address, plugin.cells.total.get()) {
+        return;
+    }
+    plugin.cells.total.add(1);
+    match rep.function {
+        Some(index) => plugin.cells.functions[index].add(1),
+        None if rep.user => plugin.cells.user.add(1),
+        None => {}
+    }
+    *last = (rep.address, plugin.cells.total.get());
+}
+
+extern "C" fn on_rep_memory(_: c_uint, info: qemu_plugin_meminfo_t, address: u64, _: *mut c_void) {
+    let Some(plugin) = Plugin::get() else { return };
+    // SAFETY: the info is QEMU's own for this access.
+    unsafe {
+        if qemu_plugin_mem_is_store(info) {
+            plugin.cells.rep_bytes.add(1 << qemu_plugin_mem_size_shift(info));
+        }
+    }
+    on_memory(0, info, address, std::ptr::null_mut());
+}
+
+extern "C" fn on_memory(_: c_uint, info: qemu_plugin_meminfo_t, address: u64, _: *mut c_void) {
+    // SAFETY: the info is QEMU's own for this access.
+    unsafe {
+        let place = qemu_plugin_get_hwaddr(info, address);
+        if !place.is_null()
+            && qemu_plugin_hwaddr_is_io(place)
+            && let Some(plugin) = Plugin::get()
+        {
+            plugin.cells.exits[MEMORY].add(1);
+        }
+    }
+}
+
+extern "C" fn on_stack(_: c_uint, _: qemu_plugin_meminfo_t, address: u64, _: *mut c_void) {
+    if let Some(plugin) = Plugin::get() {
+        plugin.tracker().stack(plugin.cells.total.get(), address);
+    }
+}
+
+extern "C" fn on_return(_: c_uint, _: *mut c_void) {
+    if let Some(plugin) = Plugin::get() {
+        plugin.tracker().leave(plugin.cells.total.get());
+    }
+}
+
+extern "C" fn on_mark(_: c_uint, data: *mut c_void) {
+    if let Some(plugin) = Plugin::get() {
+        let mark = u16::try_from(data as usize).unwrap_or_default();
+        let total = plugin.cells.total.get();
+        plugin.tracker().mark(mark, total, plugin.cells.rep_bytes.get());
+    }
+}
+
+extern "C" fn on_event(_: c_uint, data: *mut c_void) {
+    let Some(plugin) = Plugin::get() else { return };
+    // SAFETY: an entry of the map, which nobody changes.
+    let event = unsafe { *data.cast::<Event>() };
+    let total = plugin.cells.total.get();
+    match event {
+        Event::Call => plugin.tracker().enter_call(total),
+        Event::Name(index) => plugin.tracker().name_call(index),
+        Event::Nest(kind) => plugin.tracker().nest(total, kind),
+        Event::Phase(name) => {
+            phase(plugin, name, total);
+        }
+        Event::Program => {
+            let _ = PROGRAMS.iter().any(|program| phase(plugin, program, total));
+        }
+        Event::Wait(index) => {
+            plugin.tracker().name_call(index);
+            phase(plugin, "wait", total);
+        }
+    }
+}
+
+/// Notes a moment that comes for the first time.
+fn phase(plugin: &Plugin, name: &'static str, total: u64) -> bool {
+    let mut phases = plugin.phases.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_new = !phases.contains_key(name);
+    phases.entry(name).or_insert(total);
+    is_new
+}

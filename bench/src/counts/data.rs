@@ -1,0 +1,91 @@
+//! The counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use host::failed;
+use serde::Deserialize;
+
+/// What was executed between two moments.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct Counts {
+    /// Instructions.
+    pub total: u64,
+    /// Those below the kernel's half of the addresses: programs, firmware, and the
+    /// kernel's own beginning.
+    pub user: u64,
+    /// Those of the kernel.
+    pub kernel: u64,
+    /// Of the kernel's, those in interrupts.
+    pub interrupts: u64,
+    /// Of the kernel's, those in exceptions such as page faults.
+    pub exceptions: u64,
+    /// Bytes written under `rep`, each such instruction being counted once.
+    pub rep_bytes: u64,
+    /// Instructions that would leave a virtual machine, by kind: `port`, `hlt`,
+    /// `wrmsr`, `cpuid`, `memory`.
+    pub exits: BTreeMap<String, u64>,
+    /// Instructions by function of the kernel.
+    pub functions: BTreeMap<String, u64>,
+    /// System calls that came back, by name.
+    pub calls: BTreeMap<String, CallCounts>,
+    /// What the guest's program marked, by the number of the mark.
+    pub windows: BTreeMap<u16, Window>,
+    /// Calls that allocate memory.
+    pub allocations: Vec<Site>,
+    /// Functions of the kernel that were executed since the start of QEMU.
+    pub executed: BTreeSet<String>,
+    /// Instructions since the start of QEMU at moments of the start: `decompression`
+    /// (of a bzImage), `entry` (the kernel's first instruction), `kernel`
+    /// (`start_kernel`), `program 1` to `program 4` (as they begin), `wait` (the first
+    /// wait for events, which is the server's: PID 1 makes none).
+    pub phases: BTreeMap<String, u64>,
+}
+
+/// What a system call cost, interrupts and exceptions apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct CallCounts {
+    /// How often it was made.
+    pub count: u64,
+    /// Instructions in all.
+    pub sum: u64,
+    /// Instructions of the cheapest.
+    pub min: u64,
+}
+
+/// What was executed between two marks, interrupts and exceptions apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Window {
+    /// How often.
+    pub count: u64,
+    /// Instructions in all.
+    pub sum: u64,
+    /// The fewest.
+    pub min: u64,
+    /// Bytes written under `rep` in the one with the fewest.
+    pub rep_bytes: u64,
+    /// How often which number was counted.
+    pub histogram: BTreeMap<u64, u64>,
+}
+
+/// A place in the kernel that allocates memory: caller, callee, and how often.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Site(pub String, pub String, pub u64);
+
+impl Counts {
+    /// Sees whether the symbols fit: a kernel that runs programs has been through
+    /// its entry point for system calls.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.kernel == 0 || self.executed.contains("entry_SYSCALL_64") {
+            return Ok(());
+        }
+        Err(failed("the guest's kernel is none of the System.map that was given")
+            .hint("give the one that was made with the kernel")
+            .into())
+    }
+
+    /// Instructions that would leave a virtual machine, of every kind.
+    pub fn exits(&self) -> u64 {
+        self.exits.values().sum()
+    }
+}

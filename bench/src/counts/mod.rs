@@ -1,0 +1,145 @@
+//! What a guest executed, counted by the plugin of `plugin/`.
+//!
+//! [`Counter::attach`] gives a machine the plugin before it boots. Counting goes on
+//! all the time; [`Counter::start`] and [`Counter::stop`] say between which moments
+//! the counts lie that [`Counter::read`] gives. The plugin connects to a socket of
+//! ours, on which one word a line asks and one line answers.
+
+mod data;
+
+use std::fs;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use host::{check_interrupt, failed};
+use qemu::{Engine, Machine, Plugin};
+use tempfile::TempDir;
+
+pub use data::{CallCounts, Counts, Site, Window};
+
+/// How long the plugin may take to connect and to answer, on a busy host.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// How often a connection is looked for.
+const POLL: Duration = Duration::from_millis(10);
+/// What the plugin needs on the kernel's command line: addresses as linked, and the
+/// same ones in every run.
+pub const COMMAND_LINE: &str = " nokaslr norandmaps";
+
+/// The way to the plugin of one machine.
+#[derive(Debug)]
+pub struct Counter {
+    /// Holds the socket.
+    _dir: TempDir,
+    listener: UnixListener,
+    stream: Option<BufReader<UnixStream>>,
+}
+
+impl Counter {
+    /// Gives a machine, which has not been booted yet, the plugin.
+    ///
+    /// # Errors
+    /// When the machine is not emulated, or the plugin or the symbols are missing.
+    pub fn attach(machine: &mut Machine, plugin: &Path, symbols: &Path) -> Result<Self> {
+        if machine.accelerator.engine != Engine::Tcg {
+            return Err(failed("instructions can be counted under emulation only").into());
+        }
+        for path in [plugin, symbols] {
+            fs::metadata(path).with_context(|| format!("looking for {}", path.display()))?;
+        }
+        let dir = tempfile::tempdir().context("making a directory for a socket")?;
+        let socket = dir.path().join("counts");
+        let listener = UnixListener::bind(&socket)
+            .with_context(|| format!("listening at {}", socket.display()))?;
+        listener.set_nonblocking(true).context("setting up a socket")?;
+        let argument =
+            |name: &str, path: &Path| (name.to_owned(), path.to_string_lossy().into_owned());
+        machine.plugin = Some(Plugin {
+            file: plugin.to_owned(),
+            arguments: vec![argument("symbols", symbols), argument("socket", &socket)],
+        });
+        Ok(Self { _dir: dir, listener, stream: None })
+    }
+
+    /// Begins counting at zero.
+    ///
+    /// # Errors
+    /// When QEMU has ended or does not answer.
+    pub fn start(&mut self) -> Result<()> {
+        self.order("start")
+    }
+
+    /// Ends counting; what was counted can be read from then on.
+    ///
+    /// # Errors
+    /// As [`Counter::start`].
+    pub fn stop(&mut self) -> Result<()> {
+        self.order("stop")
+    }
+
+    /// The instructions since the start of QEMU.
+    ///
+    /// # Errors
+    /// As [`Counter::start`].
+    pub fn total(&mut self) -> Result<u64> {
+        let answer = self.ask("count")?;
+        answer.parse().with_context(|| format!("reading the plugin's answer `{answer}`"))
+    }
+
+    /// What was counted.
+    ///
+    /// # Errors
+    /// As [`Counter::start`]; also when the symbols are not those of the kernel.
+    pub fn read(&mut self) -> Result<Counts> {
+        let answer = self.ask("read")?;
+        let counts: Counts = serde_json::from_str(&answer).context("reading the counts")?;
+        counts.check()?;
+        Ok(counts)
+    }
+
+    fn order(&mut self, word: &str) -> Result<()> {
+        match self.ask(word)?.as_str() {
+            "ok" => Ok(()),
+            answer => bail!("the plugin answers `{answer}` to `{word}`"),
+        }
+    }
+
+    fn ask(&mut self, word: &str) -> Result<String> {
+        let asking = || format!("asking the plugin to `{word}`");
+        if self.stream.is_none() {
+            self.stream = Some(self.accept().with_context(asking)?);
+        }
+        let stream = self.stream.as_mut().context("no connection")?;
+        writeln!(stream.get_mut(), "{word}").with_context(asking)?;
+        let mut answer = String::new();
+        if stream.read_line(&mut answer).with_context(asking)? == 0 {
+            return Err(anyhow::Error::new(failed("QEMU has ended"))).with_context(asking);
+        }
+        Ok(answer.trim_end().to_owned())
+    }
+
+    fn accept(&self) -> Result<BufReader<UnixStream>> {
+        let start = Instant::now();
+        loop {
+            match self.listener.accept() {
+                Ok((stream, _)) => {
+                    stream.set_nonblocking(false).context("setting up a socket")?;
+                    stream.set_read_timeout(Some(DEADLINE)).context("setting up a socket")?;
+                    return Ok(BufReader::new(stream));
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error).context("accepting a connection"),
+            }
+            check_interrupt()?;
+            if start.elapsed() > DEADLINE {
+                return Err(failed("the plugin did not connect to us")
+                    .hint("QEMU may be built without plugins: `qemu-system-x86_64 -plugin help`")
+                    .into());
+            }
+            thread::sleep(POLL);
+        }
+    }
+}

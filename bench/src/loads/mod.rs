@@ -1,0 +1,33 @@
+//! The loads: what is asked of a server while it is measured.
+//!
+//! The fixed loads ask the same things in the same order every time, and compare
+//! every byte of every answer: a fast wrong answer is no result. They run where the
+//! server's address can be reached: for a guest on a tap that is inside
+//! [`qemu::Guest::in_its_network`].
+//!
+//! [`ramp`] is the thesis's other load: connections at a rising rate, by `httperf`.
+
+mod client;
+mod crawl;
+mod fixed;
+mod http2;
+mod httperf;
+mod machine;
+mod outcome;
+mod ramp;
+mod reference;
+mod site;
+mod target;
+
+pub use crawl::{Crawl, crawl};
+pub use fixed::{connect, keepalive};
+pub use http2::http2;
+pub use machine::{Link, boot, boot_within, in_guest, network_choice};
+pub use outcome::Outcome;
+pub use ramp::{Ramp, Rates, ramp, ramp_at};
+pub use site::write_site;
+pub use target::{Expected, Target};
+
+/// Told how much of a load is done, and how much there is in all: 0 if that is not
+/// known.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);

@@ -1,0 +1,71 @@
+//! The way from reset to the moment when the server waits for requests.
+
+use anyhow::{Context, Result};
+use qemu::Clock;
+
+use crate::counts::Counter;
+use crate::data::{Boot, Phase};
+use crate::loads::{self, Link, in_guest};
+use crate::{Subject, Tools};
+
+/// A start counts the turns of loops that wait for a clock: with 16 ns for each
+/// instruction these are as many as on a slow processor, and the same in each run.
+const SHIFT: u8 = 4;
+
+/// Moments that the plugin notes, in their order, and the phases that they begin;
+/// before the first is the firmware. A kernel with modules has one program more, the
+/// one that loads them.
+const PHASES: [(&str, &str); 5] = [
+    ("decompression", "decompression"),
+    ("entry", "kernel"),
+    ("program 1", "PID 1"),
+    ("program 2", "server"),
+    ("wait", ""),
+];
+const PHASES_WITH_MODULES: [(&str, &str); 6] = [
+    ("decompression", "decompression"),
+    ("entry", "kernel"),
+    ("program 1", "modules"),
+    ("program 2", "PID 1"),
+    ("program 3", "server"),
+    ("wait", ""),
+];
+
+/// Boots a subject and counts up to the server's first wait for requests; with the
+/// processor itself only the time is measured, up to the first right answer.
+///
+/// # Errors
+/// When it does not come up, its first answer is wrong, or the user interrupts.
+pub fn boot(subject: &Subject, tools: &Tools, link: &Link) -> Result<Boot> {
+    let mut subject = subject.clone();
+    let mut counter = super::count(&mut subject, tools)?;
+    if counter.is_some() && !subject.is_whole_machine() {
+        subject.machine.clock = Clock::Instructions(SHIFT);
+    }
+    let (mut guest, _) = loads::boot(&subject, link)?;
+    let milliseconds = guest.age().as_secs_f64() * 1000.0;
+    in_guest(&mut guest, &subject.name, |_| match &mut counter {
+        Some(counter) if subject.is_whole_machine() => Ok(whole(counter.total()?, milliseconds)),
+        Some(counter) if subject.support.modules.is_empty() => counted(counter, &PHASES),
+        Some(counter) => counted(counter, &PHASES_WITH_MODULES),
+        None => Ok(whole(0, milliseconds)),
+    })
+}
+
+/// A start without phases.
+fn whole(instructions: u64, milliseconds: f64) -> Boot {
+    Boot { instructions, phases: vec![Phase { name: "all".into(), instructions, milliseconds }] }
+}
+
+fn counted(counter: &mut Counter, moments: &[(&str, &str)]) -> Result<Boot> {
+    let noted = counter.read()?.phases;
+    let mut phases = Vec::new();
+    let (mut name, mut begin) = ("firmware", 0);
+    for (moment, next) in moments {
+        let Some(at) = noted.get(*moment) else { continue };
+        let passed = at.checked_sub(begin).context("the phases of a start are out of order")?;
+        phases.push(Phase { name: name.into(), instructions: passed, milliseconds: 0.0 });
+        (name, begin) = (next, *at);
+    }
+    Ok(Boot { instructions: begin, phases })
+}

@@ -1,0 +1,44 @@
+//! Measurements of a subject: each boots it, does one thing with it, and gives a
+//! part of the report.
+
+mod boot;
+mod memory;
+mod requests;
+mod weights;
+
+use anyhow::Result;
+use qemu::{Engine, Machine, Start};
+
+use crate::counts::{COMMAND_LINE, Counter};
+use crate::{Subject, Tools};
+
+pub use boot::boot;
+pub use memory::smallest;
+pub use requests::{Counted, Load, requests};
+pub use weights::weights;
+
+/// Gives the subject's machine a counter, and its kernel the addresses that its
+/// symbols say; nothing where the processor itself executes the guest.
+fn count(subject: &mut Subject, tools: &Tools) -> Result<Option<Counter>> {
+    let Subject { machine, symbols, .. } = subject;
+    if machine.accelerator.engine == Engine::Kvm {
+        return Ok(None);
+    }
+    fix_addresses(machine);
+    Counter::attach(machine, &tools.plugin, symbols).map(Some)
+}
+
+fn fix_addresses(machine: &mut Machine) {
+    if let Start::Kernel(kernel) = &mut machine.start
+        && !kernel.command_line.contains(COMMAND_LINE)
+    {
+        kernel.command_line.push_str(COMMAND_LINE);
+    }
+}
+
+/// A count as a quantity; exact below 2^53.
+fn quantity(number: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "no run executes 2^53 instructions")]
+    let quantity = number as f64;
+    quantity
+}

@@ -1,0 +1,48 @@
+//! `appliance bench` and `appliance profile`: what is measured of which subjects,
+//! and where the results go. How it is measured is the business of the crate
+//! `bench`.
+
+mod against;
+pub mod baseline;
+mod contract;
+mod profile;
+mod run;
+mod stages;
+mod subjects;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use bench::Tools;
+
+use crate::build::program::{GUEST, PLUGIN};
+use crate::cache::Cache;
+use crate::cli::BenchArgs;
+use crate::home;
+use crate::progress::Progress;
+
+pub use profile::command as profile;
+
+/// Carries out `appliance bench`.
+///
+/// # Errors
+/// Refused when what is to be measured is not there; failed when the appliance does
+/// not come up or gives wrong answers. What was measured before is kept.
+pub fn command(args: &BenchArgs) -> Result<ExitCode> {
+    match &args.against {
+        Some(url) => against::command(url, args),
+        None => run::command(args),
+    }
+}
+
+/// Builds the programs that a measurement needs, unless the cache has them.
+fn tools(progress: &Progress) -> Result<Tools> {
+    let cache = Cache::new(home::cache());
+    let _shared = cache.share(progress)?;
+    let guest = GUEST.build(&cache, progress)?;
+    Ok(Tools {
+        plugin: PLUGIN.build(&cache, progress)?.join(PLUGIN.results[0]),
+        syscalls: guest.join("syscalls"),
+        load_modules: guest.join("load-modules"),
+    })
+}
