@@ -159,18 +159,12 @@ pub struct BenchArgs {
     /// Only system calls, the direct start and two loads
     #[arg(long)]
     pub quick: bool,
-    /// Also what each tailoring step is worth; builds a kernel for each
-    #[arg(long, conflicts_with = "quick")]
-    pub stages: bool,
-    /// Also the I/O schedulers, on a slow disk
-    #[arg(long, conflicts_with = "quick")]
-    pub schedulers: bool,
     /// What to compare with, with commas between [default: what is cached with
     /// --quick, else every one]
     #[arg(long, value_enum, value_delimiter = ',')]
     pub baseline: Option<Vec<Baseline>>,
     /// Only drive the loads, against a server that runs already
-    #[arg(long, value_name = "URL", conflicts_with_all = ["quick", "stages", "schedulers"])]
+    #[arg(long, value_name = "URL", conflicts_with = "quick")]
     pub against: Option<String>,
     /// Fail where a figure is above its limit in bench/contract.toml
     #[arg(long)]
@@ -215,12 +209,9 @@ pub struct ProfileArgs {
     /// The directory of a build
     #[command(flatten)]
     pub out: Out,
-    /// keepalive, connect, crawl, or a file with a path of the site on each line
+    /// keepalive, connect or http2
     #[arg(long, default_value = "keepalive", value_name = "LOAD")]
     pub load: String,
-    /// The directory for the page [default: none is written]
-    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub output: Option<PathBuf>,
     /// Print it as JSON
     #[arg(long)]
     pub json: bool,

@@ -30,6 +30,7 @@ struct Snapshot {
     calls: Value,
     windows: Value,
     interrupts: u64,
+    timer: u64,
     exceptions: u64,
 }
 
@@ -78,6 +79,7 @@ fn snapshot(plugin: &Plugin) -> Snapshot {
         calls: calls(plugin, &tracker),
         windows: json!(tracker.windows),
         interrupts: tracker.interrupts,
+        timer: tracker.timer,
         exceptions: tracker.exceptions,
     }
 }
@@ -124,6 +126,7 @@ fn difference(plugin: &Plugin, from: Option<&Snapshot>, to: &Snapshot) -> Value 
         "user": user,
         "kernel": total - user,
         "interrupts": to.interrupts,
+        "timer": to.timer,
         "exceptions": to.exceptions,
         "rep_bytes": to.rep_bytes - before(|s| s.rep_bytes),
         "exits": exits,

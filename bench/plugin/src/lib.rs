@@ -9,7 +9,7 @@ mod tracker;
 mod translate;
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -56,7 +56,7 @@ impl Plugin {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qemu_plugin_install(
     id: ffi::qemu_plugin_id_t,
-    info: *const ffi::qemu_info_t,
+    info: *const c_void,
     argc: c_int,
     argv: *const *const c_char,
 ) -> c_int {
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn qemu_plugin_install(
     let (arguments, processors) = unsafe {
         let argc = usize::try_from(argc).unwrap_or_default();
         let text = |index| CStr::from_ptr(*argv.add(index)).to_string_lossy().into_owned();
-        ((0..argc).map(text).collect::<Vec<_>>(), (*info).max_vcpus)
+        ((0..argc).map(text).collect::<Vec<_>>(), (*info.cast::<ffi::qemu_info_t>()).max_vcpus)
     };
     match install(&arguments, processors) {
         Ok(()) => {

@@ -47,6 +47,8 @@ pub(crate) struct Window {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Nested {
     Interrupt,
+    /// The tick: how many there are depends on how fast the host is.
+    Timer,
     Exception,
 }
 
@@ -78,6 +80,7 @@ pub(crate) struct Tracker {
     pub calls: HashMap<Option<usize>, CallCounts>,
     pub windows: BTreeMap<u16, Window>,
     pub interrupts: u64,
+    pub timer: u64,
     pub exceptions: u64,
 }
 
@@ -93,6 +96,7 @@ impl Tracker {
         let task = self.task();
         match (task.nested.last(), &mut task.call) {
             (Some(Nested::Interrupt), _) => self.interrupts += passed,
+            (Some(Nested::Timer), _) => self.timer += passed,
             (Some(Nested::Exception), _) => self.exceptions += passed,
             (None, Some(call)) => call.cost += passed,
             (None, None) => {}
@@ -145,7 +149,7 @@ impl Tracker {
 
     pub(crate) fn mark(&mut self, mark: u16, total: u64, rep_bytes: u64) {
         self.settle(total);
-        let apart = self.interrupts + self.exceptions;
+        let apart = self.interrupts + self.timer + self.exceptions;
         if mark != 0 {
             self.window = Some(Open { mark, total, apart, rep_bytes });
             return;
@@ -167,6 +171,6 @@ impl Tracker {
     pub(crate) fn clear(&mut self) {
         self.calls.clear();
         self.windows.clear();
-        (self.interrupts, self.exceptions) = (0, 0);
+        (self.interrupts, self.timer, self.exceptions) = (0, 0, 0);
     }
 }

@@ -73,6 +73,7 @@ pub(crate) fn events(symbols: &Symbols) -> HashMap<u64, Event> {
             _ if name.starts_with("__x64_sys_") => Event::Name(index),
             _ if name.starts_with("asm_exc_") => Event::Nest(Nested::Exception),
             "asm_common_interrupt" | "asm_spurious_interrupt" => Event::Nest(Nested::Interrupt),
+            "asm_sysvec_apic_timer_interrupt" => Event::Nest(Nested::Timer),
             _ if name.starts_with("asm_sysvec_") => Event::Nest(Nested::Interrupt),
             _ => continue,
         };

@@ -16,8 +16,11 @@ pub struct Counts {
     pub user: u64,
     /// Those of the kernel.
     pub kernel: u64,
-    /// Of the kernel's, those in interrupts.
+    /// Of the kernel's, those in interrupts other than the timer's.
     pub interrupts: u64,
+    /// Of the kernel's, those in interrupts of the timer: how many there are depends
+    /// on how fast the host is.
+    pub timer: u64,
     /// Of the kernel's, those in exceptions such as page faults.
     pub exceptions: u64,
     /// Bytes written under `rep`, each such instruction being counted once.
@@ -82,6 +85,12 @@ impl Counts {
         Err(failed("the guest's kernel is none of the System.map that was given")
             .hint("give the one that was made with the kernel")
             .into())
+    }
+
+    /// Instructions of the kernel that belong to what it was asked for: all but the
+    /// timer's.
+    pub fn of_requests(&self) -> u64 {
+        self.kernel - self.timer
     }
 
     /// Instructions that would leave a virtual machine, of every kind.

@@ -95,7 +95,7 @@ pub fn requests(
             let outcome = run(guest, count / PARTS)?;
             counter.stop()?;
             let counts = counter.read()?;
-            if best.as_ref().is_none_or(|(_, best)| counts.kernel < best.kernel) {
+            if best.as_ref().is_none_or(|(_, best)| counts.of_requests() < best.of_requests()) {
                 best = Some((outcome, counts));
             }
         }
@@ -122,7 +122,7 @@ fn per_request(outcome: &Outcome, counts: Option<&Counts>) -> Requests {
     };
     let Some(counts) = counts else { return requests };
     let each = |count: u64| quantity(count) / quantity(outcome.requests.max(1));
-    requests.kernel = each(counts.kernel);
+    requests.kernel = each(counts.of_requests());
     requests.interrupts = each(counts.interrupts);
     requests.user = each(counts.user);
     requests.exits = each(counts.exits());

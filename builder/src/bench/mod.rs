@@ -7,7 +7,6 @@ pub mod baseline;
 mod contract;
 mod profile;
 mod run;
-mod stages;
 mod subjects;
 
 use std::process::ExitCode;

@@ -283,7 +283,9 @@ fn environment(link: &Link, engine: Engine) -> Result<Environment> {
 fn date() -> String {
     let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let (mut year, mut days) = (1970, since.as_secs() / 86400);
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     while days >= 365 + u64::from(is_leap(year)) {
         days -= 365 + u64::from(is_leap(year));
         year += 1;
