@@ -39,6 +39,8 @@ pub(crate) struct Cells {
     pub total: Cell,
     pub user: Cell,
     pub rep_bytes: Cell,
+    /// `syscall` in the lower half of the addresses.
+    pub syscalls: Cell,
     pub exits: [Cell; EXITS.len()],
     /// By index of the symbol.
     pub functions: Vec<Cell>,
@@ -53,6 +55,7 @@ impl Cells {
             total: Cell::new(),
             user: Cell::new(),
             rep_bytes: Cell::new(),
+            syscalls: Cell::new(),
             exits: [const { Cell::new() }; EXITS.len()],
             functions: cells(),
             entries: cells(),

@@ -32,6 +32,7 @@ struct Snapshot {
     interrupts: u64,
     timer: u64,
     exceptions: u64,
+    idle: u64,
 }
 
 pub(crate) fn serve(stream: UnixStream) {
@@ -43,8 +44,8 @@ pub(crate) fn serve(stream: UnixStream) {
         let answer = match line.as_str() {
             "count" => plugin.cells.total.get().to_string(),
             "start" => {
-                plugin.tracker().clear();
                 (from, to) = (Some(snapshot(plugin)), None);
+                plugin.tracker().clear();
                 "ok".to_owned()
             }
             "stop" => {
@@ -81,7 +82,16 @@ fn snapshot(plugin: &Plugin) -> Snapshot {
         interrupts: tracker.interrupts,
         timer: tracker.timer,
         exceptions: tracker.exceptions,
+        idle: tracker.idle,
     }
+}
+
+/// Whether the symbols are those of the kernel: every `syscall` of a program is
+/// followed by its entry point; one may be between the two just now.
+fn symbols_fit(plugin: &Plugin) -> bool {
+    let entry = plugin.symbols.address("entry_SYSCALL_64").and_then(|at| plugin.symbols.index(at));
+    let entered = entry.map_or(0, |index| plugin.cells.entries[index].get());
+    plugin.cells.syscalls.get() <= entered + 1
 }
 
 fn calls(plugin: &Plugin, tracker: &Tracker) -> Value {
@@ -97,6 +107,8 @@ fn calls(plugin: &Plugin, tracker: &Tracker) -> Value {
 fn difference(plugin: &Plugin, from: Option<&Snapshot>, to: &Snapshot) -> Value {
     let before = |field: fn(&Snapshot) -> u64| from.map_or(0, field);
     let (total, user) = (to.total - before(|s| s.total), to.user - before(|s| s.user));
+    // The guest may go on between two of the counters.
+    let kernel = total.saturating_sub(user);
     let name = |index: usize| plugin.symbols.name(index);
     let functions: BTreeMap<&str, u64> = (0..to.functions.len())
         .map(|index| (index, to.functions[index] - from.map_or(0, |s| s.functions[index])))
@@ -124,10 +136,11 @@ fn difference(plugin: &Plugin, from: Option<&Snapshot>, to: &Snapshot) -> Value 
     json!({
         "total": total,
         "user": user,
-        "kernel": total - user,
+        "kernel": kernel,
         "interrupts": to.interrupts,
         "timer": to.timer,
         "exceptions": to.exceptions,
+        "idle": to.idle,
         "rep_bytes": to.rep_bytes - before(|s| s.rep_bytes),
         "exits": exits,
         "functions": functions,
@@ -135,6 +148,7 @@ fn difference(plugin: &Plugin, from: Option<&Snapshot>, to: &Snapshot) -> Value 
         "windows": to.windows,
         "allocations": allocations,
         "executed": entered,
+        "symbols_fit": symbols_fit(plugin),
         "phases": *plugin.phases.lock().unwrap_or_else(PoisonError::into_inner),
     })
 }

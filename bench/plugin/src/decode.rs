@@ -11,7 +11,9 @@ pub(crate) enum Kind {
     Exit(&'static str),
     /// The same under `rep`.
     RepExit(&'static str),
-    /// `syscall` is entered by the symbol; these end it.
+    /// `syscall`.
+    Call,
+    /// `sysret` or `iret`, which end a system call or something nested.
     Return,
     /// `nopl MARK(%rax)` with one of our marks.
     Mark(u16),
@@ -42,6 +44,7 @@ pub(crate) fn kind(bytes: &[u8]) -> Kind {
         [0xf4, ..] => Kind::Exit("hlt"),
         [0x0f, 0x30, ..] => Kind::Exit("wrmsr"),
         [0x0f, 0xa2, ..] => Kind::Exit("cpuid"),
+        [0x0f, 0x05, ..] => Kind::Call,
         [0x0f, 0x07, ..] | [0xcf, ..] => Kind::Return,
         [0x0f, 0x1f, 0x80, mark @ ..] => match mark.try_into().map(u32::from_le_bytes) {
             Ok(mark) if mark >> 16 == MARK => Kind::Mark((mark & 0xffff) as u16),

@@ -1,4 +1,8 @@
-//! A QEMU TCG plugin that counts the instructions of a guest.
+//! A QEMU TCG plugin that counts the instructions of a guest with one processor.
+//!
+//! An instruction counts when it is executed, once also under `rep`; one that takes
+//! a page fault counts again when it is repeated, as does a `rep` that is
+//! interrupted. What executes in the upper half of the addresses is the kernel.
 
 mod cells;
 mod control;
@@ -9,7 +13,8 @@ mod tracker;
 mod translate;
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -20,7 +25,7 @@ use tracker::Tracker;
 
 /// The version of the interface that this is written for.
 #[unsafe(no_mangle)]
-pub static qemu_plugin_version: c_int = 1;
+static qemu_plugin_version: c_int = 1;
 
 static PLUGIN: OnceLock<Plugin> = OnceLock::new();
 
@@ -31,12 +36,15 @@ pub(crate) struct Plugin {
     tracker: Mutex<Tracker>,
     /// Calls of functions that allocate memory, by caller and callee.
     sites: Mutex<HashMap<(usize, usize), &'static Cell>>,
-    /// Totals at moments of a start, by name.
+    /// How much was executed at moments of a start, by name; see [`Tracker::work`].
     phases: Mutex<BTreeMap<&'static str, u64>>,
     /// Where the last instruction under `rep` was, and the total after it.
     last_rep: Mutex<(u64, u64)>,
     events: HashMap<u64, translate::Event>,
     switch: Option<usize>,
+    /// Where an `iret` goes back to what was interrupted: elsewhere the kernel uses
+    /// it to synchronise the processor (`iret_to_self`).
+    returns: Range<u64>,
 }
 
 impl Plugin {
@@ -54,9 +62,9 @@ impl Plugin {
 /// # Safety
 /// The arguments are as QEMU passes them.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn qemu_plugin_install(
+unsafe extern "C" fn qemu_plugin_install(
     id: ffi::qemu_plugin_id_t,
-    info: *const c_void,
+    info: *const ffi::qemu_info_t,
     argc: c_int,
     argv: *const *const c_char,
 ) -> c_int {
@@ -64,7 +72,7 @@ pub unsafe extern "C" fn qemu_plugin_install(
     let (arguments, processors) = unsafe {
         let argc = usize::try_from(argc).unwrap_or_default();
         let text = |index| CStr::from_ptr(*argv.add(index)).to_string_lossy().into_owned();
-        ((0..argc).map(text).collect::<Vec<_>>(), (*info.cast::<ffi::qemu_info_t>()).max_vcpus)
+        ((0..argc).map(text).collect::<Vec<_>>(), (*info).max_vcpus)
     };
     match install(&arguments, processors) {
         Ok(()) => {
@@ -106,6 +114,8 @@ fn install(arguments: &[String], processors: c_int) -> Result<(), String> {
         cells: Cells::new(symbols.len()),
         events: translate::events(&symbols),
         switch: symbols.address("__switch_to_asm").and_then(|address| symbols.index(address)),
+        returns: symbols.address("__entry_text_start").unwrap_or(symbols::KERNEL)
+            ..symbols.address("__entry_text_end").unwrap_or(u64::MAX),
         symbols,
         tracker: Mutex::default(),
         sites: Mutex::default(),

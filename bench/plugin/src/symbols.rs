@@ -12,7 +12,8 @@ pub(crate) struct Symbols {
 impl Symbols {
     pub(crate) fn read(path: &Path) -> io::Result<Self> {
         let text = std::fs::read_to_string(path)?;
-        let mut functions: BTreeMap<u64, String> = BTreeMap::new();
+        // What the kernel executes below its first function is its own, too.
+        let mut functions = BTreeMap::from([(KERNEL, ELSEWHERE.to_owned())]);
         for line in text.lines() {
             let mut words = line.split_whitespace();
             let (Some(address), Some(kind), Some(name)) =
@@ -37,7 +38,8 @@ impl Symbols {
         self.functions.len()
     }
 
-    /// The index of the function that an address lies in.
+    /// The index of the function that an address lies in; none in the lower half of
+    /// the addresses.
     pub(crate) fn index(&self, address: u64) -> Option<usize> {
         self.functions.partition_point(|(start, _)| *start <= address).checked_sub(1)
     }
@@ -54,6 +56,9 @@ impl Symbols {
         self.functions.iter().find(|(_, other)| other == name).map(|(address, _)| *address)
     }
 }
+
+/// The name of what is no function.
+const ELSEWHERE: &str = "(elsewhere)";
 
 /// Where the kernel's half of the addresses begins.
 pub(crate) const KERNEL: u64 = 0xffff_8000_0000_0000;

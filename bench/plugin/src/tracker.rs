@@ -54,6 +54,7 @@ pub(crate) enum Nested {
 
 #[derive(Default)]
 struct Task {
+    is_idle: bool,
     call: Option<Call>,
     nested: Vec<Nested>,
 }
@@ -76,12 +77,16 @@ pub(crate) struct Tracker {
     tasks: HashMap<u64, Task>,
     current: u64,
     settled: u64,
+    /// Instructions since the start that follow the host's speed: of the idle task,
+    /// and of the timer.
+    waiting: u64,
     window: Option<Open>,
     pub calls: HashMap<Option<usize>, CallCounts>,
     pub windows: BTreeMap<u16, Window>,
     pub interrupts: u64,
     pub timer: u64,
     pub exceptions: u64,
+    pub idle: u64,
 }
 
 impl Tracker {
@@ -96,17 +101,42 @@ impl Tracker {
         let task = self.task();
         match (task.nested.last(), &mut task.call) {
             (Some(Nested::Interrupt), _) => self.interrupts += passed,
-            (Some(Nested::Timer), _) => self.timer += passed,
+            (Some(Nested::Timer), _) => {
+                self.timer += passed;
+                self.waiting += passed;
+            }
             (Some(Nested::Exception), _) => self.exceptions += passed,
             (None, Some(call)) => call.cost += passed,
+            (None, None) if task.is_idle => {
+                self.idle += passed;
+                self.waiting += passed;
+            }
             (None, None) => {}
         }
+    }
+
+    /// The instructions since the start without those that follow the host's speed.
+    pub(crate) fn work(&mut self, total: u64) -> u64 {
+        self.settle(total);
+        total - self.waiting
     }
 
     pub(crate) fn enter_call(&mut self, total: u64) {
         self.settle(total);
         // From user mode: whatever was open has ended without a return.
-        *self.task() = Task { call: Some(Call { name: None, cost: 0 }), nested: Vec::new() };
+        *self.task() = Task { call: Some(Call { name: None, cost: 0 }), ..Task::default() };
+    }
+
+    /// A task begins, perhaps on the stack of one that has ended.
+    pub(crate) fn begin(&mut self, total: u64) {
+        self.settle(total);
+        *self.task() = Task::default();
+    }
+
+    /// The task is the one that runs when no other does.
+    pub(crate) fn idle(&mut self, total: u64) {
+        self.settle(total);
+        self.task().is_idle = true;
     }
 
     pub(crate) fn name_call(&mut self, name: usize) {
@@ -171,6 +201,6 @@ impl Tracker {
     pub(crate) fn clear(&mut self) {
         self.calls.clear();
         self.windows.clear();
-        (self.interrupts, self.timer, self.exceptions) = (0, 0, 0);
+        (self.interrupts, self.timer, self.exceptions, self.idle) = (0, 0, 0, 0);
     }
 }

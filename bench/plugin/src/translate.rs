@@ -12,27 +12,27 @@ use crate::symbols::{KERNEL, Symbols};
 use crate::tracker::Nested;
 
 /// Functions that allocate memory; a call of one of them is counted by its caller.
+/// Since Linux 6.10 their names end with `_noprof`.
 const ALLOCATORS: &[&str] = &[
-    "__kmalloc_noprof",
-    "__kmalloc_cache_noprof",
-    "__kmalloc_node_noprof",
-    "__kmalloc_large_noprof",
-    "__kmalloc_node_track_caller_noprof",
-    "kmem_cache_alloc_noprof",
-    "kmem_cache_alloc_lru_noprof",
-    "kmem_cache_alloc_node_noprof",
-    "kmalloc_reserve",
-    "__alloc_pages_noprof",
-    "get_free_pages_noprof",
-    "__alloc_frag_align",
     "__kmalloc",
+    "__kmalloc_cache",
+    "__kmalloc_cache_node",
     "__kmalloc_node",
+    "__kmalloc_large",
+    "__kmalloc_large_node",
     "__kmalloc_node_track_caller",
+    "kmalloc_reserve",
     "kmalloc_trace",
+    "kmalloc_node_trace",
     "kmem_cache_alloc",
+    "kmem_cache_alloc_bulk",
     "kmem_cache_alloc_lru",
     "kmem_cache_alloc_node",
+    "alloc_pages_bulk",
     "__alloc_pages",
+    "__get_free_pages",
+    "get_free_pages",
+    "__page_frag_alloc_align",
 ];
 
 /// What an address means to the tracker.
@@ -46,7 +46,18 @@ pub(crate) enum Event {
     Program,
     /// A wait for events by the call of this index.
     Wait(usize),
+    /// The first function of a new task.
+    Task,
+    /// The loop of the idle task.
+    Idle,
 }
+
+/// An interrupt of a device comes through one of many stubs, all of one name.
+const STUBS: [&str; 2] = ["irq_entries_start", "spurious_entries_start"];
+static STUB: Event = Event::Nest(Nested::Interrupt);
+/// By what their places can be divided (`IDT_ALIGN`, without what follows the
+/// kernel's configuration).
+const STUB_ALIGN: u64 = 8;
 
 /// The first programs that begin.
 const PROGRAMS: [&str; 4] = ["program 1", "program 2", "program 3", "program 4"];
@@ -65,6 +76,8 @@ pub(crate) fn events(symbols: &Symbols) -> HashMap<u64, Event> {
             "entry_SYSCALL_64" => Event::Call,
             "start_kernel" => Event::Phase("kernel"),
             "start_thread" => Event::Program,
+            "ret_from_fork_asm" | "ret_from_fork" => Event::Task,
+            "do_idle" => Event::Idle,
             "pvh_start_xen" | "startup_64" => {
                 events.insert(address - LINKED, Event::Phase("entry"));
                 continue;
@@ -72,7 +85,6 @@ pub(crate) fn events(symbols: &Symbols) -> HashMap<u64, Event> {
             "__x64_sys_epoll_wait" | "__x64_sys_epoll_pwait" => Event::Wait(index),
             _ if name.starts_with("__x64_sys_") => Event::Name(index),
             _ if name.starts_with("asm_exc_") => Event::Nest(Nested::Exception),
-            "asm_common_interrupt" | "asm_spurious_interrupt" => Event::Nest(Nested::Interrupt),
             "asm_sysvec_apic_timer_interrupt" => Event::Nest(Nested::Timer),
             _ if name.starts_with("asm_sysvec_") => Event::Nest(Nested::Interrupt),
             _ => continue,
@@ -99,13 +111,15 @@ unsafe fn instruction(plugin: &'static Plugin, insn: *mut qemu_plugin_insn) {
         let size = qemu_plugin_insn_size(insn);
         let bytes = std::slice::from_raw_parts(qemu_plugin_insn_data(insn), size);
         let function = (address >= KERNEL).then(|| plugin.symbols.index(address)).flatten();
-        if let Some(event) = plugin.events.get(&address) {
+        let stub = || function.filter(|index| begins_stub(&plugin.symbols, *index, address, bytes));
+        if let Some(event) = plugin.events.get(&address).or_else(|| stub().map(|_| &STUB)) {
             exec(insn, on_event, std::ptr::from_ref(event).cast_mut().cast());
         }
         let kind = kind(bytes);
         match kind {
             Kind::Rep | Kind::RepExit(_) => {
-                let rep = Box::leak(Box::new(Rep { address, function, user: address < KERNEL }));
+                let exit = if let Kind::RepExit(name) = kind { cell_of(name) } else { None };
+                let rep = Box::leak(Box::new(Rep { address, function, exit }));
                 exec(insn, on_rep, std::ptr::from_mut(rep).cast());
                 mem(insn, on_rep_memory);
             }
@@ -118,12 +132,15 @@ unsafe fn instruction(plugin: &'static Plugin, insn: *mut qemu_plugin_insn) {
             }
         }
         match kind {
-            Kind::Exit(name) | Kind::RepExit(name) => {
-                if let Some(index) = EXITS.iter().position(|other| *other == name) {
+            Kind::Exit(name) => {
+                if let Some(index) = cell_of(name) {
                     add(insn, &plugin.cells.exits[index]);
                 }
             }
-            Kind::Return if address >= KERNEL => exec(insn, on_return, std::ptr::null_mut()),
+            Kind::Call if address < KERNEL => add(insn, &plugin.cells.syscalls),
+            Kind::Return if plugin.returns.contains(&address) => {
+                exec(insn, on_return, std::ptr::null_mut())
+            }
             Kind::Mark(mark) => exec(insn, on_mark, mark as usize as *mut c_void),
             Kind::Branch(offset) => branch(plugin, insn, function, address, size, offset),
             _ => {}
@@ -138,6 +155,19 @@ unsafe fn instruction(plugin: &'static Plugin, insn: *mut qemu_plugin_insn) {
             mem(insn, on_memory);
         }
     }
+}
+
+/// Whether this is the first instruction of an interrupt's stub: `push`, or what
+/// CONFIG_X86_KERNEL_IBT puts before it (`idtentry_irq` stubs in
+/// arch/x86/include/asm/idtentry.h).
+fn begins_stub(symbols: &Symbols, function: usize, address: u64, bytes: &[u8]) -> bool {
+    matches!(bytes, [0x68 | 0x6a, ..] | [0xf3, 0x0f, 0x1e, 0xfa])
+        && (address - symbols.start(function)).is_multiple_of(STUB_ALIGN)
+        && STUBS.contains(&symbols.name(function))
+}
+
+fn cell_of(exit: &str) -> Option<usize> {
+    EXITS.iter().position(|other| *other == exit)
 }
 
 fn is_push_or_pop(bytes: &[u8]) -> bool {
@@ -155,9 +185,10 @@ unsafe fn branch(
     let Some(caller) = function else { return };
     let target = address.wrapping_add(size as u64).wrapping_add_signed(offset.into());
     let Some(callee) = plugin.symbols.index(target) else { return };
+    let name = plugin.symbols.name(callee);
     if plugin.symbols.start(callee) != target
         || callee == caller
-        || !ALLOCATORS.contains(&plugin.symbols.name(callee))
+        || !ALLOCATORS.contains(&name.strip_suffix("_noprof").unwrap_or(name))
     {
         return;
     }
@@ -207,7 +238,8 @@ unsafe fn mem(
 struct Rep {
     address: u64,
     function: Option<usize>,
-    user: bool,
+    /// The cell of its kind of exit, which a hypervisor takes once for all turns.
+    exit: Option<usize>,
 }
 
 /// QEMU executes each iteration as the instruction again: it is the same one if
@@ -223,8 +255,10 @@ extern "C" fn on_rep(_: c_uint, data: *mut c_void) {
     plugin.cells.total.add(1);
     match rep.function {
         Some(index) => plugin.cells.functions[index].add(1),
-        None if rep.user => plugin.cells.user.add(1),
-        None => {}
+        None => plugin.cells.user.add(1),
+    }
+    if let Some(index) = rep.exit {
+        plugin.cells.exits[index].add(1);
     }
     *last = (rep.address, plugin.cells.total.get());
 }
@@ -292,11 +326,14 @@ extern "C" fn on_event(_: c_uint, data: *mut c_void) {
             plugin.tracker().name_call(index);
             phase(plugin, "wait", total);
         }
+        Event::Task => plugin.tracker().begin(total),
+        Event::Idle => plugin.tracker().idle(total),
     }
 }
 
 /// Notes a moment that comes for the first time.
 fn phase(plugin: &Plugin, name: &'static str, total: u64) -> bool {
+    let total = plugin.tracker().work(total);
     let mut phases = plugin.phases.lock().unwrap_or_else(PoisonError::into_inner);
     let is_new = !phases.contains_key(name);
     phases.entry(name).or_insert(total);

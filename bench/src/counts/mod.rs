@@ -7,12 +7,12 @@
 
 mod data;
 
-use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 use host::{check_interrupt, failed};
@@ -50,7 +50,7 @@ impl Counter {
         for path in [plugin, symbols] {
             fs::metadata(path).with_context(|| format!("looking for {}", path.display()))?;
         }
-        let dir = tempfile::tempdir().context("making a directory for a socket")?;
+        let dir = directory().context("making a directory for a socket")?;
         let socket = dir.path().join("counts");
         let listener = UnixListener::bind(&socket)
             .with_context(|| format!("listening at {}", socket.display()))?;
@@ -113,12 +113,7 @@ impl Counter {
             self.stream = Some(self.accept().with_context(asking)?);
         }
         let stream = self.stream.as_mut().context("no connection")?;
-        writeln!(stream.get_mut(), "{word}").with_context(asking)?;
-        let mut answer = String::new();
-        if stream.read_line(&mut answer).with_context(asking)? == 0 {
-            return Err(anyhow::Error::new(failed("QEMU has ended"))).with_context(asking);
-        }
-        Ok(answer.trim_end().to_owned())
+        exchange(stream, word).with_context(asking)
     }
 
     fn accept(&self) -> Result<BufReader<UnixStream>> {
@@ -141,5 +136,30 @@ impl Counter {
             }
             thread::sleep(POLL);
         }
+    }
+}
+
+/// A directory for a socket, whose path may have 107 bytes (unix(7)).
+fn directory() -> io::Result<TempDir> {
+    let usual = env::temp_dir();
+    if usual.as_os_str().len() < 80 {
+        tempfile::tempdir_in(usual)
+    } else {
+        tempfile::tempdir_in("/tmp")
+    }
+}
+
+fn exchange(stream: &mut BufReader<UnixStream>, word: &str) -> Result<String> {
+    let mut answer = String::new();
+    let read = writeln!(stream.get_mut(), "{word}").and_then(|()| stream.read_line(&mut answer));
+    match read {
+        Ok(0) => Err(failed("QEMU has ended").into()),
+        Ok(_) => Ok(answer.trim_end().to_owned()),
+        Err(error)
+            if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) =>
+        {
+            Err(failed("QEMU has ended").into())
+        }
+        Err(error) => Err(error.into()),
     }
 }

@@ -1,0 +1,98 @@
+//! A real kernel, up to the moment when its server serves.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use bench::counts::{COMMAND_LINE, Counter, Counts};
+use qemu::{
+    Accelerator, Clock, Disk, DiskFormat, Kernel, LocalPort, Machine, Network, Start, UserNetwork,
+};
+use serde_json::Value;
+
+use crate::{DEADLINE, plugin};
+
+/// A test with an image.
+type Test = fn(&Path) -> Result<()>;
+
+pub(crate) const TESTS: &[(&str, Test)] = &[
+    ("a_kernel_is_counted_by_function_and_call", counts_add_up),
+    ("two_starts_agree", starts_agree),
+    ("symbols_of_another_build_are_told", other_build),
+];
+
+/// How much two starts may differ.
+const TOLERANCE: f64 = 0.001;
+/// Moments of a start that this kernel goes through, in their order.
+const MOMENTS: [&str; 4] = ["entry", "kernel", "program 1", "program 2"];
+
+fn counts_add_up(image: &Path) -> Result<()> {
+    let counts = start(image, &image.join("System.map"))?;
+    let kernel: u64 = counts.functions.values().sum();
+    // The guest may go on while its counters are looked at.
+    ensure!(counts.kernel.abs_diff(kernel) < kernel / 1000, "{} and {kernel}", counts.kernel);
+    for call in ["execve", "mount", "socket", "bind", "listen"] {
+        let call = counts.calls.get(call).copied().unwrap_or_default();
+        ensure!(call.count > 0 && call.min > 0 && call.sum >= call.min, "{:?}", counts.calls);
+    }
+    ensure!(!counts.calls.contains_key("unknown"), "{:?}", counts.calls);
+    let called: u64 = counts.calls.values().map(|call| call.sum).sum();
+    let parts = called + counts.interrupts + counts.exceptions + counts.idle;
+    ensure!(parts < counts.kernel, "{parts} of {} in parts", counts.kernel);
+    ensure!(counts.allocations.iter().any(|site| site.1.starts_with("__kmalloc")));
+    let moments = MOMENTS.map(|name| counts.phases[name]);
+    ensure!(moments.is_sorted(), "{:?}", counts.phases);
+    Ok(())
+}
+
+fn starts_agree(image: &Path) -> Result<()> {
+    let map = image.join("System.map");
+    let begin = |counts: &Counts| counts.phases["program 2"];
+    let (one, two) = (begin(&start(image, &map)?), begin(&start(image, &map)?));
+    println!("{one} and {two} instructions up to the server");
+    ensure!(one.abs_diff(two) as f64 <= TOLERANCE * one as f64, "{one} and {two}");
+    Ok(())
+}
+
+fn other_build(image: &Path) -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let map = dir.path().join("System.map");
+    // All that comes after the first functions lies elsewhere.
+    let text = std::fs::read_to_string(image.join("System.map"))?;
+    let moved = text.lines().map(|line| match line.split_once(' ') {
+        Some((address, rest)) if line.ends_with("entry_SYSCALL_64") => {
+            let address = u64::from_str_radix(address, 16).unwrap();
+            format!("{:016x} {rest}\n", address + 64)
+        }
+        _ => format!("{line}\n"),
+    });
+    std::fs::write(&map, moved.collect::<String>())?;
+    match start(image, &map) {
+        Ok(_) => anyhow::bail!("the counts were read"),
+        Err(error) => ensure!(format!("{error:#}").contains("System.map"), "{error:#}"),
+    }
+    Ok(())
+}
+
+/// Starts the appliance directly and counts until it serves.
+fn start(image: &Path, symbols: &Path) -> Result<Counts> {
+    let manifest: Value = serde_json::from_slice(&std::fs::read(image.join("manifest.json"))?)?;
+    let guest = manifest["network"]["addresses"][0].as_str().context("an image without address")?;
+    let kernel = Kernel {
+        image: image.join("vmlinux"),
+        initramfs: Some(image.join("initramfs.cpio")),
+        command_line: format!("console=ttyS0 quiet panic=5{COMMAND_LINE}"),
+    };
+    let mut machine = Machine::new(Start::Kernel(kernel), Accelerator::tcg("a test"), 64);
+    machine.disk = Some(Disk::new(image.join("disk.raw"), DiskFormat::Raw));
+    machine.network = Network::User(UserNetwork {
+        guest: guest.parse()?,
+        gateway: None,
+        guest_port: 80,
+        local_port: LocalPort::Free,
+    });
+    machine.clock = Clock::Instructions(4);
+    let mut counter = Counter::attach(&mut machine, &plugin()?, symbols)?;
+    let mut guest = machine.boot()?;
+    guest.wait_serving(DEADLINE)?;
+    counter.read()
+}
