@@ -7,9 +7,13 @@
 pub mod bzimage;
 pub mod gpt;
 mod guid;
+pub mod ova;
+pub mod ovf;
 mod part;
 pub mod qcow2;
 pub mod raw;
+pub mod tar;
+pub mod xml;
 
 pub use guid::Guid;
 pub use part::{ByteRange, Part};
