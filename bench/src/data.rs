@@ -110,6 +110,10 @@ pub struct Call {
     pub instructions: u64,
     /// Bytes that it moved under `rep`.
     pub rep_bytes: u64,
+    /// Instructions of softirqs that ran inside, such as the receiver's part of a
+    /// loopback connection; `instructions` is without them, `clock` is not.
+    #[serde(default)]
+    pub softirqs: u64,
     /// Time-stamp counter around the call: the mean of the 30 smallest, which are
     /// instructions with every iteration under emulation, and cycles with KVM.
     pub clock: f64,
@@ -145,7 +149,7 @@ pub struct Requests {
     pub requests: u64,
     /// Instructions of the kernel.
     pub kernel: f64,
-    /// Of these, the ones in interrupts.
+    /// Of these, the ones in interrupts and softirqs.
     pub interrupts: f64,
     /// Instructions of programs.
     pub user: f64,
@@ -166,8 +170,11 @@ pub struct Requests {
 pub struct CallShare {
     /// How often it is made per request.
     pub count: f64,
-    /// Its instructions per call, interrupts apart.
+    /// Its instructions per call, interrupts and softirqs apart.
     pub instructions: f64,
+    /// Instructions of softirqs that ran inside, per call.
+    #[serde(default)]
+    pub softirqs: f64,
 }
 
 /// One rate of the ramp.

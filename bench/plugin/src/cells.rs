@@ -24,6 +24,11 @@ impl Cell {
         unsafe { self.0.get().write_volatile(self.get() + count) }
     }
 
+    pub(crate) fn set(&self, value: u64) {
+        // SAFETY: see above.
+        unsafe { self.0.get().write_volatile(value) }
+    }
+
     pub(crate) fn place(&self) -> *mut u64 {
         self.0.get()
     }
@@ -41,6 +46,9 @@ pub(crate) struct Cells {
     pub rep_bytes: Cell,
     /// `syscall` in the lower half of the addresses.
     pub syscalls: Cell,
+    /// Where on the stack lies the address that the softirqs which run now return to;
+    /// 0 while none run.
+    pub softirq: Cell,
     pub exits: [Cell; EXITS.len()],
     /// By index of the symbol.
     pub functions: Vec<Cell>,
@@ -56,6 +64,7 @@ impl Cells {
             user: Cell::new(),
             rep_bytes: Cell::new(),
             syscalls: Cell::new(),
+            softirq: Cell::new(),
             exits: [const { Cell::new() }; EXITS.len()],
             functions: cells(),
             entries: cells(),

@@ -32,6 +32,7 @@ struct Snapshot {
     interrupts: u64,
     timer: u64,
     exceptions: u64,
+    softirqs: u64,
     idle: u64,
 }
 
@@ -82,6 +83,7 @@ fn snapshot(plugin: &Plugin) -> Snapshot {
         interrupts: tracker.interrupts,
         timer: tracker.timer,
         exceptions: tracker.exceptions,
+        softirqs: tracker.softirqs,
         idle: tracker.idle,
     }
 }
@@ -140,6 +142,7 @@ fn difference(plugin: &Plugin, from: Option<&Snapshot>, to: &Snapshot) -> Value 
         "interrupts": to.interrupts,
         "timer": to.timer,
         "exceptions": to.exceptions,
+        "softirqs": to.softirqs,
         "idle": to.idle,
         "rep_bytes": to.rep_bytes - before(|s| s.rep_bytes),
         "exits": exits,

@@ -17,8 +17,12 @@ pub(crate) enum Kind {
     Return,
     /// `nopl MARK(%rax)` with one of our marks.
     Mark(u16),
-    /// A direct call or jump, with its target relative to the next instruction.
-    Branch(i32),
+    /// A direct call, with its target relative to the next instruction.
+    NearCall(i32),
+    /// A direct jump, likewise.
+    Jump(i32),
+    /// `ret`.
+    NearReturn,
 }
 
 /// The upper half of a mark.
@@ -50,10 +54,13 @@ pub(crate) fn kind(bytes: &[u8]) -> Kind {
             Ok(mark) if mark >> 16 == MARK => Kind::Mark((mark & 0xffff) as u16),
             _ => Kind::Plain,
         },
-        [0xe8 | 0xe9, target @ ..] => match target.try_into().map(i32::from_le_bytes) {
-            Ok(target) => Kind::Branch(target),
-            Err(_) => Kind::Plain,
-        },
+        [0xe8, target @ ..] => offset(target).map_or(Kind::Plain, Kind::NearCall),
+        [0xe9, target @ ..] => offset(target).map_or(Kind::Plain, Kind::Jump),
+        [0xc2 | 0xc3, ..] => Kind::NearReturn,
         _ => Kind::Plain,
     }
+}
+
+fn offset(bytes: &[u8]) -> Option<i32> {
+    bytes.try_into().map(i32::from_le_bytes).ok()
 }

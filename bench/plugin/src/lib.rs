@@ -12,7 +12,7 @@ mod symbols;
 mod tracker;
 mod translate;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ops::Range;
 use std::os::unix::net::UnixStream;
@@ -41,6 +41,7 @@ pub(crate) struct Plugin {
     /// Where the last instruction under `rep` was, and the total after it.
     last_rep: Mutex<(u64, u64)>,
     events: HashMap<u64, translate::Event>,
+    softirqs: HashSet<u64>,
     switch: Option<usize>,
     /// Where an `iret` goes back to what was interrupted: elsewhere the kernel uses
     /// it to synchronise the processor (`iret_to_self`).
@@ -113,6 +114,7 @@ fn install(arguments: &[String], processors: c_int) -> Result<(), String> {
     let plugin = Plugin {
         cells: Cells::new(symbols.len()),
         events: translate::events(&symbols),
+        softirqs: translate::softirqs(&symbols),
         switch: symbols.address("__switch_to_asm").and_then(|address| symbols.index(address)),
         returns: symbols.address("__entry_text_start").unwrap_or(symbols::KERNEL)
             ..symbols.address("__entry_text_end").unwrap_or(u64::MAX),

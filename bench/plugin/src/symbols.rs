@@ -1,12 +1,14 @@
 //! `System.map`: the functions of the kernel by address.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
 
 /// The functions, sorted by address.
 pub(crate) struct Symbols {
     functions: Vec<(u64, String)>,
+    /// Every name, also those that are not shown since another is at their address.
+    addresses: HashMap<String, u64>,
 }
 
 impl Symbols {
@@ -14,6 +16,7 @@ impl Symbols {
         let text = std::fs::read_to_string(path)?;
         // What the kernel executes below its first function is its own, too.
         let mut functions = BTreeMap::from([(KERNEL, ELSEWHERE.to_owned())]);
+        let mut addresses = HashMap::new();
         for line in text.lines() {
             let mut words = line.split_whitespace();
             let (Some(address), Some(kind), Some(name)) =
@@ -25,13 +28,13 @@ impl Symbols {
             if address < KERNEL || !matches!(kind, "t" | "T" | "w" | "W") {
                 continue;
             }
-            // Of several names the one of a system call says most.
+            addresses.entry(name.to_owned()).or_insert(address);
             let place = functions.entry(address).or_default();
-            if place.is_empty() || name.starts_with("__x64_sys_") {
+            if place.is_empty() || rank(name) < rank(place) {
                 name.clone_into(place);
             }
         }
-        Ok(Self { functions: functions.into_iter().collect() })
+        Ok(Self { functions: functions.into_iter().collect(), addresses })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -53,7 +56,22 @@ impl Symbols {
     }
 
     pub(crate) fn address(&self, name: &str) -> Option<u64> {
-        self.functions.iter().find(|(_, other)| other == name).map(|(address, _)| *address)
+        self.addresses.get(name).copied()
+    }
+
+    /// Every name with its address, several of which may be the same.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.addresses.iter().map(|(name, address)| (name.as_str(), *address))
+    }
+}
+
+/// Which of several names at one address is shown, the lowest: a system call's says
+/// most, the mark of a section's beginning or end least.
+fn rank(name: &str) -> u8 {
+    match name {
+        _ if name.starts_with("__x64_sys_") => 0,
+        _ if name.ends_with("_text_start") || name.ends_with("_text_end") => 2,
+        _ => 1,
     }
 }
 

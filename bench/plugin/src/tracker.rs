@@ -22,13 +22,16 @@ pub(crate) struct CallCounts {
     pub sum: u64,
     /// Instructions of the cheapest.
     pub min: u64,
+    /// Instructions of softirqs that ran inside, which are not in the others.
+    pub softirqs: u64,
 }
 
 impl CallCounts {
-    fn add(&mut self, cost: u64) {
+    fn add(&mut self, cost: u64, softirqs: u64) {
         self.min = if self.count == 0 { cost } else { self.min.min(cost) };
         self.count += 1;
         self.sum += cost;
+        self.softirqs += softirqs;
     }
 }
 
@@ -40,6 +43,8 @@ pub(crate) struct Window {
     pub min: u64,
     /// Bytes that the cheapest moved under `rep`.
     pub rep_bytes: u64,
+    /// Instructions of softirqs in the cheapest, which are not in its count.
+    pub softirqs: u64,
     pub histogram: BTreeMap<u64, u64>,
 }
 
@@ -50,6 +55,9 @@ pub(crate) enum Nested {
     /// The tick: how many there are depends on how fast the host is.
     Timer,
     Exception,
+    /// Work that interrupts left for later: it belongs to what it is nested in, but
+    /// is apart from a system call, inside which it runs when that lets it.
+    Softirq,
 }
 
 #[derive(Default)]
@@ -62,12 +70,14 @@ struct Task {
 struct Call {
     name: Option<usize>,
     cost: u64,
+    softirqs: u64,
 }
 
 struct Open {
     mark: u16,
     total: u64,
     apart: u64,
+    softirqs: u64,
     rep_bytes: u64,
 }
 
@@ -86,6 +96,8 @@ pub(crate) struct Tracker {
     pub interrupts: u64,
     pub timer: u64,
     pub exceptions: u64,
+    /// Of softirqs outside of interrupts.
+    pub softirqs: u64,
     pub idle: u64,
 }
 
@@ -99,13 +111,21 @@ impl Tracker {
         let passed = total.saturating_sub(self.settled);
         self.settled = total;
         let task = self.task();
-        match (task.nested.last(), &mut task.call) {
-            (Some(Nested::Interrupt), _) => self.interrupts += passed,
+        let kind = task.nested.iter().rfind(|kind| **kind != Nested::Softirq);
+        let is_softirq = kind.is_none() && !task.nested.is_empty();
+        match (kind, &mut task.call) {
             (Some(Nested::Timer), _) => {
                 self.timer += passed;
                 self.waiting += passed;
             }
             (Some(Nested::Exception), _) => self.exceptions += passed,
+            (Some(_), _) => self.interrupts += passed,
+            (None, call) if is_softirq => {
+                if let Some(call) = call {
+                    call.softirqs += passed;
+                }
+                self.softirqs += passed;
+            }
             (None, Some(call)) => call.cost += passed,
             (None, None) if task.is_idle => {
                 self.idle += passed;
@@ -124,7 +144,8 @@ impl Tracker {
     pub(crate) fn enter_call(&mut self, total: u64) {
         self.settle(total);
         // From user mode: whatever was open has ended without a return.
-        *self.task() = Task { call: Some(Call { name: None, cost: 0 }), ..Task::default() };
+        let call = Call { name: None, cost: 0, softirqs: 0 };
+        *self.task() = Task { call: Some(call), ..Task::default() };
     }
 
     /// A task begins, perhaps on the stack of one that has ended.
@@ -158,8 +179,17 @@ impl Tracker {
         if task.nested.pop().is_some() {
             return;
         }
-        if let Some(Call { name, cost }) = task.call.take() {
-            self.calls.entry(name).or_default().add(cost);
+        if let Some(Call { name, cost, softirqs }) = task.call.take() {
+            self.calls.entry(name).or_default().add(cost, softirqs);
+        }
+    }
+
+    /// The softirqs that ran have returned.
+    pub(crate) fn end_softirqs(&mut self, total: u64) {
+        self.settle(total);
+        let nested = &mut self.task().nested;
+        if let Some(begin) = nested.iter().rposition(|kind| *kind == Nested::Softirq) {
+            nested.truncate(begin);
         }
     }
 
@@ -179,9 +209,10 @@ impl Tracker {
 
     pub(crate) fn mark(&mut self, mark: u16, total: u64, rep_bytes: u64) {
         self.settle(total);
-        let apart = self.interrupts + self.timer + self.exceptions;
+        let softirqs = self.softirqs;
+        let apart = self.interrupts + self.timer + self.exceptions + softirqs;
         if mark != 0 {
-            self.window = Some(Open { mark, total, apart, rep_bytes });
+            self.window = Some(Open { mark, total, apart, softirqs, rep_bytes });
             return;
         }
         let Some(open) = self.window.take() else { return };
@@ -191,6 +222,7 @@ impl Tracker {
         if window.count == 0 || cost < window.min {
             window.min = cost;
             window.rep_bytes = rep_bytes - open.rep_bytes;
+            window.softirqs = softirqs - open.softirqs;
         }
         window.count += 1;
         window.sum += cost;
@@ -201,6 +233,7 @@ impl Tracker {
     pub(crate) fn clear(&mut self) {
         self.calls.clear();
         self.windows.clear();
-        (self.interrupts, self.timer, self.exceptions, self.idle) = (0, 0, 0, 0);
+        (self.interrupts, self.timer, self.exceptions) = (0, 0, 0);
+        (self.softirqs, self.idle) = (0, 0);
     }
 }

@@ -1,6 +1,6 @@
 //! What is counted, decided once for each instruction that QEMU translates.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{c_uint, c_void};
 use std::sync::PoisonError;
 
@@ -70,8 +70,8 @@ const DECOMPRESSOR: u64 = 0x10_0000;
 /// The addresses that mean something.
 pub(crate) fn events(symbols: &Symbols) -> HashMap<u64, Event> {
     let mut events = HashMap::from([(DECOMPRESSOR, Event::Phase("decompression"))]);
-    for index in 0..symbols.len() {
-        let (name, address) = (symbols.name(index), symbols.start(index));
+    for (name, address) in symbols.names() {
+        let Some(index) = symbols.index(address) else { continue };
         let event = match name {
             "entry_SYSCALL_64" => Event::Call,
             "start_kernel" => Event::Phase("kernel"),
@@ -142,28 +142,55 @@ unsafe fn instruction(plugin: &'static Plugin, insn: *mut qemu_plugin_insn) {
                 exec(insn, on_return, std::ptr::null_mut())
             }
             Kind::Mark(mark) => exec(insn, on_mark, mark as usize as *mut c_void),
-            Kind::Branch(offset) => branch(plugin, insn, function, address, size, offset),
+            Kind::NearCall(offset) | Kind::Jump(offset) => {
+                branch(plugin, insn, function, target(address, size, offset));
+            }
             _ => {}
         }
         let Some(index) = function else { return };
         if plugin.symbols.start(index) == address {
             add(insn, &plugin.cells.entries[index]);
         }
-        if plugin.switch == Some(index) && is_push_or_pop(bytes) {
-            mem(insn, on_stack);
-        } else if !matches!(kind, Kind::Rep | Kind::RepExit(_)) {
-            mem(insn, on_memory);
+        match kind {
+            _ if plugin.switch == Some(index) && is_push_or_pop(bytes) => mem(insn, on_stack),
+            Kind::NearCall(offset) if is_softirqs(plugin, target(address, size, offset)) => {
+                mem(insn, on_softirqs);
+            }
+            Kind::NearReturn => mem(insn, on_near_return),
+            Kind::Rep | Kind::RepExit(_) => {}
+            _ => mem(insn, on_memory),
         }
     }
+}
+
+fn target(address: u64, size: usize, offset: i32) -> u64 {
+    address.wrapping_add(size as u64).wrapping_add_signed(offset.into())
+}
+
+/// Whether the function at an address carries out softirqs: `__do_softirq`, and the
+/// `handle_softirqs` that it jumps to since Linux 6.10 (kernel/softirq.c).
+fn is_softirqs(plugin: &Plugin, address: u64) -> bool {
+    plugin.softirqs.contains(&address)
+}
+
+/// The functions of [`is_softirqs`], also where the compiler made a copy of one.
+pub(crate) fn softirqs(symbols: &Symbols) -> HashSet<u64> {
+    let is_one = |name: &str| {
+        let name = name.split('.').next().unwrap_or_default();
+        matches!(name, "__do_softirq" | "handle_softirqs")
+    };
+    symbols.names().filter(|(name, _)| is_one(name)).map(|(_, address)| address).collect()
 }
 
 /// Whether this is the first instruction of an interrupt's stub: `push`, or what
 /// CONFIG_X86_KERNEL_IBT puts before it (`idtentry_irq` stubs in
 /// arch/x86/include/asm/idtentry.h).
 fn begins_stub(symbols: &Symbols, function: usize, address: u64, bytes: &[u8]) -> bool {
+    let start = symbols.start(function);
     matches!(bytes, [0x68 | 0x6a, ..] | [0xf3, 0x0f, 0x1e, 0xfa])
-        && (address - symbols.start(function)).is_multiple_of(STUB_ALIGN)
-        && STUBS.contains(&symbols.name(function))
+        && (address - start).is_multiple_of(STUB_ALIGN)
+        // Another name may be shown at this address, such as the section's.
+        && STUBS.iter().any(|name| symbols.address(name) == Some(start))
 }
 
 fn cell_of(exit: &str) -> Option<usize> {
@@ -178,12 +205,9 @@ unsafe fn branch(
     plugin: &'static Plugin,
     insn: *mut qemu_plugin_insn,
     function: Option<usize>,
-    address: u64,
-    size: usize,
-    offset: i32,
+    target: u64,
 ) {
     let Some(caller) = function else { return };
-    let target = address.wrapping_add(size as u64).wrapping_add_signed(offset.into());
     let Some(callee) = plugin.symbols.index(target) else { return };
     let name = plugin.symbols.name(callee);
     if plugin.symbols.start(callee) != target
@@ -293,6 +317,26 @@ extern "C" fn on_stack(_: c_uint, _: qemu_plugin_meminfo_t, address: u64, _: *mu
     }
 }
 
+/// A call of what carries out softirqs has put the address to return to here. One
+/// processor has one such call open at a time: they do not nest, nor does it sleep.
+extern "C" fn on_softirqs(_: c_uint, _: qemu_plugin_meminfo_t, address: u64, _: *mut c_void) {
+    let Some(plugin) = Plugin::get() else { return };
+    if plugin.cells.softirq.get() == 0 {
+        plugin.cells.softirq.set(address);
+        plugin.tracker().nest(plugin.cells.total.get(), Nested::Softirq);
+    }
+}
+
+/// Whichever `ret` takes the address from there ends it: with some mitigations that
+/// is none of the function's own.
+extern "C" fn on_near_return(_: c_uint, _: qemu_plugin_meminfo_t, address: u64, _: *mut c_void) {
+    let Some(plugin) = Plugin::get() else { return };
+    if plugin.cells.softirq.get() == address {
+        plugin.cells.softirq.set(0);
+        plugin.tracker().end_softirqs(plugin.cells.total.get());
+    }
+}
+
 extern "C" fn on_return(_: c_uint, _: *mut c_void) {
     if let Some(plugin) = Plugin::get() {
         plugin.tracker().leave(plugin.cells.total.get());
@@ -313,7 +357,10 @@ extern "C" fn on_event(_: c_uint, data: *mut c_void) {
     let event = unsafe { *data.cast::<Event>() };
     let total = plugin.cells.total.get();
     match event {
-        Event::Call => plugin.tracker().enter_call(total),
+        Event::Call => {
+            plugin.cells.softirq.set(0);
+            plugin.tracker().enter_call(total);
+        }
         Event::Name(index) => plugin.tracker().name_call(index),
         Event::Nest(kind) => plugin.tracker().nest(total, kind),
         Event::Phase(name) => {

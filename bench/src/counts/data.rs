@@ -23,6 +23,9 @@ pub struct Counts {
     pub timer: u64,
     /// Of the kernel's, those in exceptions such as page faults.
     pub exceptions: u64,
+    /// Of the kernel's, those in softirqs that run outside of interrupts: inside a
+    /// system call, or in their own thread. Those that an interrupt runs are its.
+    pub softirqs: u64,
     /// Of the kernel's, those of the idle task.
     pub idle: u64,
     /// Bytes written under `rep`, each such instruction being counted once.
@@ -50,7 +53,7 @@ pub struct Counts {
     symbols_fit: bool,
 }
 
-/// What a system call cost, interrupts and exceptions apart.
+/// What a system call cost, interrupts, softirqs and exceptions apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct CallCounts {
     /// How often it was made.
@@ -59,9 +62,11 @@ pub struct CallCounts {
     pub sum: u64,
     /// Instructions of the cheapest.
     pub min: u64,
+    /// Instructions of the softirqs that ran inside, which are not in the others.
+    pub softirqs: u64,
 }
 
-/// What was executed between two marks, interrupts and exceptions apart.
+/// What was executed between two marks, interrupts, softirqs and exceptions apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Window {
     /// How often.
@@ -72,6 +77,8 @@ pub struct Window {
     pub min: u64,
     /// Bytes written under `rep` in the one with the fewest.
     pub rep_bytes: u64,
+    /// Instructions of softirqs in the one with the fewest, which are not in its count.
+    pub softirqs: u64,
     /// How often which number was counted.
     pub histogram: BTreeMap<u64, u64>,
 }

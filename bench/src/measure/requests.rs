@@ -123,7 +123,7 @@ fn per_request(outcome: &Outcome, counts: Option<&Counts>) -> Requests {
     let Some(counts) = counts else { return requests };
     let each = |count: u64| quantity(count) / quantity(outcome.requests.max(1));
     requests.kernel = each(counts.of_requests());
-    requests.interrupts = each(counts.interrupts);
+    requests.interrupts = each(counts.interrupts + counts.softirqs);
     requests.user = each(counts.user);
     requests.exits = each(counts.exits());
     requests.rep_bytes = each(counts.rep_bytes);
@@ -141,6 +141,7 @@ fn shares(counts: &Counts, requests: u64) -> BTreeMap<String, CallShare> {
         let share = CallShare {
             count: quantity(call.count) / quantity(requests.max(1)),
             instructions: quantity(call.sum) / quantity(call.count.max(1)),
+            softirqs: quantity(call.softirqs) / quantity(call.count.max(1)),
         };
         (name.clone(), share)
     };

@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn calls_of_today_have_the_thesis_s_names() {
-        let share = |count| CallShare { count, instructions: 1.0 };
+        let share = |count| CallShare { count, ..CallShare::default() };
         let calls = [("read", share(1.0)), ("pread64", share(0.5)), ("epoll_wait", share(9.0))];
         let calls = calls.map(|(name, share)| (name.to_owned(), share)).into();
         let weights = weights(&Requests { calls, ..Requests::default() });

@@ -53,6 +53,7 @@ fn syscalls(lines: &mut Lines, subject: &Measured) {
     for (name, call) in &syscalls.calls {
         lines.add("syscalls", name, "instructions", call.instructions);
         lines.add("syscalls rep", name, "bytes", call.rep_bytes);
+        lines.add("syscalls softirqs", name, "instructions", call.softirqs);
         lines.add("syscalls clock", name, "ticks", call.clock);
         for (time, count) in &call.histogram {
             lines.add("syscalls histogram", &format!("{name} at {time}"), "calls", count);
@@ -88,6 +89,7 @@ fn requests(lines: &mut Lines, subject: &Measured) {
         for (name, call) in &it.calls {
             lines.add(&format!("{group} calls"), name, "calls", call.count);
             lines.add(&format!("{group} calls"), name, "instructions", call.instructions);
+            lines.add(&format!("{group} calls softirqs"), name, "instructions", call.softirqs);
         }
         for (name, instructions) in &it.functions {
             lines.add(&format!("{group} functions"), name, "instructions", instructions);

@@ -6,7 +6,7 @@ use crate::data::{Measured, Report, Requests};
 
 /// The figures of the first subject, and under `baseline` the same of the reference
 /// where it was measured. All are guest instructions, except exits; what was not
-/// measured is left out.
+/// measured is left out. `softirqs` is what ran inside a call, beside its own.
 pub fn object(report: &Report) -> Value {
     let Some(own) = report.own() else { return json!({}) };
     let mut object = subject(own);
@@ -23,6 +23,10 @@ fn subject(subject: &Measured) -> Map<String, Value> {
         let calls: Map<String, Value> =
             counted.map(|(name, call)| (name.clone(), call.instructions.into())).collect();
         object.insert("syscalls".to_owned(), calls.into());
+        let inside = syscalls.calls.iter().filter(|(_, call)| call.softirqs > 0);
+        let inside: Map<String, Value> =
+            inside.map(|(name, call)| (name.clone(), call.softirqs.into())).collect();
+        object.insert("softirqs".to_owned(), inside.into());
         object.insert("syscall_total".to_owned(), figure(syscalls.total));
     }
     let boot: Map<String, Value> = subject

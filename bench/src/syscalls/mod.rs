@@ -166,6 +166,7 @@ fn merge(told: &[Told], windows: &Windows, weights: &BTreeMap<String, f64>) -> C
         let measured = data::Call {
             instructions: counts.rounded(),
             rep_bytes: windows.get(&call.window()).map_or(0, |window| window.rep_bytes),
+            softirqs: windows.get(&call.window()).map_or(0, |window| window.softirqs),
             clock: clock.exact(),
             histogram,
         };

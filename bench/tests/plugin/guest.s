@@ -83,13 +83,16 @@ function start_kernel
         movl $2, %r11d
         sysretq
 
-# Sets up three gates, for the stubs that count.
+# Sets up four gates, for the stubs that count.
 gates:
         movq $.Lserial, %rax
         leaq idt + 0x24 * 16(%rip), %rdi
         call gate
         movq $.Lsoft, %rax
         leaq idt + 0x30 * 16(%rip), %rdi
+        call gate
+        movq $asm_sysvec_reschedule_ipi, %rax
+        leaq idt + 0x31 * 16(%rip), %rdi
         call gate
         movq $asm_exc_page_fault, %rax
         leaq idt + 14 * 16(%rip), %rdi
@@ -213,16 +216,49 @@ function __x64_sys_read
         rep movsb
         ret
 
-# Is interrupted.
+# Is interrupted, the second time by what runs softirqs.
 function __x64_sys_write
         nop
         int $0x30
+        int $0x31
         nop
         ret
 
 # Lets the other task work.
 function __x64_sys_nanosleep
         call __switch_to_asm
+        ret
+
+# Runs softirqs, on a stack of their own (`do_softirq_own_stack`).
+function __x64_sys_shutdown
+        nop
+        call do_softirq
+        nop
+        ret
+
+function do_softirq
+        leaq softirq_top(%rip), %r11
+        movq %rsp, (%r11)
+        movq %r11, %rsp
+        call __do_softirq
+        popq %rsp
+        ret
+
+function __do_softirq
+        xorl %edi, %edi
+        jmp handle_softirqs
+
+# Is interrupted, and returns as a kernel with mitigations does.
+function handle_softirqs
+        call net_rx_action
+        int $0x30
+        jmp __x86_return_thunk
+
+function net_rx_action
+        nop
+        ret
+
+function __x86_return_thunk
         ret
 
 function __switch_to_asm
@@ -268,6 +304,10 @@ function asm_common_interrupt
         addq $8, %rsp
         iretq
 
+function asm_sysvec_reschedule_ipi
+        call __do_softirq
+        iretq
+
 function asm_exc_page_fault
         movq $(8 << 20) | PAGE_FLAGS, directory + MISSING * 8(%rip)
         addq $8, %rsp
@@ -311,6 +351,11 @@ user:
         mark 0
 
         movl $4, %eax
+        mark 7
+        syscall
+        mark 0
+
+        movl $5, %eax
         syscall
 
 .data
@@ -318,7 +363,9 @@ ready:  .asciz "ready\n"
 done:   .asciz "done\n"
         .balign 8
 calls:  .quad __x64_sys_getpid, __x64_sys_read, __x64_sys_write
-        .quad __x64_sys_nanosleep, __x64_sys_exit_group
+        .quad __x64_sys_nanosleep, __x64_sys_shutdown, __x64_sys_exit_group
+        .fill 64, 8, 0                  # the stack of softirqs
+softirq_top: .quad 0
 user_stack: .quad 0
 other:  .quad task_2_top - 24
 gdt:    .quad 0, 0x00af9a000000ffff, 0x00cf92000000ffff
@@ -331,7 +378,7 @@ gdt_pointer_high:
         .word gdt_end - gdt - 1
         .quad gdt
 idt_pointer:
-        .word 0x31 * 16 - 1
+        .word 0x32 * 16 - 1
         .quad idt
 
         .balign 4096
@@ -350,7 +397,7 @@ directory:
         .endr
         .quad 0, APIC | PAGE_FLAGS
         .fill 470, 8, 0
-idt:    .fill 0x31 * 2, 8, 0
+idt:    .fill 0x32 * 2, 8, 0
         .balign 4096
 scratch:
         .fill 8192, 1, 0

@@ -25,8 +25,14 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_machine_with_kvm_cannot_be_counted", kvm),
 ];
 
+/// Interrupts through stubs: of the serial line, in `write`, and in each run of
+/// softirqs.
+const INTERRUPTS: u64 = 4;
+/// Instructions of a run of softirqs, with those of `__x86_return_thunk`.
+const SOFTIRQS: u64 = 2 + 3 + 2 + 1;
+
 /// Instructions by function, once counting has begun.
-const FUNCTIONS: [(&str, u64); 20] = [
+const FUNCTIONS: [(&str, u64); 26] = [
     ("work", 6),
     // Once more by the other task.
     ("plain", 2 * (1 + 2 * 1000 + 1)),
@@ -36,41 +42,51 @@ const FUNCTIONS: [(&str, u64); 20] = [
     ("others", 3 * 2 + 1 + 2 + 1 + 4 + 1),
     ("driver", 3),
     ("kmem_cache_alloc_noprof", 2),
-    // Seven calls return, the last one does not.
-    ("entry_SYSCALL_64", 7 * 8 + 4),
+    // Eight calls return, the last one does not.
+    ("entry_SYSCALL_64", 8 * 8 + 4),
     ("__x64_sys_getpid", 3 * 2),
     // The instruction that takes the page fault is executed twice.
     ("__x64_sys_read", 2 * 6 + 1),
-    ("__x64_sys_write", 4),
+    ("__x64_sys_write", 5),
+    ("__x64_sys_shutdown", 4),
+    ("do_softirq", 6),
+    // Once in a call, once in an interrupt.
+    ("__do_softirq", 2 * 2),
+    ("handle_softirqs", 2 * 3),
+    ("net_rx_action", 2 * 2),
+    ("asm_sysvec_reschedule_ipi", 2),
     ("__x64_sys_nanosleep", 2),
     ("__switch_to_asm", 2 * 6),
     ("__x64_sys_exit_group", 4),
     ("other_task", 2),
-    ("irq_entries_start", 2 * 2),
-    ("asm_common_interrupt", 2 * 10),
+    ("irq_entries_start", INTERRUPTS * 2),
+    ("asm_common_interrupt", INTERRUPTS * 10),
     ("asm_exc_page_fault", 3),
     ("untouched", 0),
     ("gate", 0),
 ];
 
-/// System calls: count, sum, smallest.
-const CALLS: [(&str, u64, u64, u64); 4] = [
-    ("getpid", 3, 3 * (8 + 2), 8 + 2),
-    ("read", 2, 2 * (8 + 6) + 1, 8 + 6),
-    ("write", 1, 8 + 4, 8 + 4),
+/// System calls: count, sum, smallest, softirqs inside.
+const CALLS: [(&str, u64, u64, u64, u64); 5] = [
+    ("getpid", 3, 3 * (8 + 2), 8 + 2, 0),
+    ("read", 2, 2 * (8 + 6) + 1, 8 + 6, 0),
+    // The softirqs in its interrupt are the interrupt's.
+    ("write", 1, 8 + 5, 8 + 5, 0),
     // The other task's part is not in it; a switch is seen one `pop` late.
-    ("nanosleep", 1, 8 + 2 + 6, 8 + 2 + 6),
+    ("nanosleep", 1, 8 + 2 + 6, 8 + 2 + 6, 0),
+    ("shutdown", 1, 8 + 4 + 6, 8 + 4 + 6, SOFTIRQS),
 ];
 
 /// Instructions between marks: the mark, then how often which number.
-const WINDOWS: [(u16, &[(u64, u64)]); 6] = [
+const WINDOWS: [(u16, &[(u64, u64)]); 7] = [
     (1, &[(0, 1)]),
     (2, &[(11, 1)]),
     (3, &[(1 + 8 + 2, 3)]),
     (4, &[(1 + 8 + 6, 1), (1 + 8 + 7, 1)]),
-    (5, &[(1 + 8 + 4, 1)]),
+    (5, &[(1 + 8 + 5, 1)]),
     // What the other task does is in it.
     (6, &[(1 + 8 + 2 + 12 + 2 + 2002, 1)]),
+    (7, &[(1 + 8 + 4 + 6, 1)]),
 ];
 
 fn exact() -> Result<()> {
@@ -86,13 +102,17 @@ fn check(counts: &Counts) -> Result<()> {
         let counted = counts.functions.get(name).copied().unwrap_or(0);
         ensure!(counted == expected, "{name}: {counted} instructions instead of {expected}");
     }
-    let calls = CALLS.map(|(name, count, sum, min)| (name.into(), CallCounts { count, sum, min }));
+    let calls = CALLS.map(|(name, count, sum, min, softirqs)| {
+        (name.into(), CallCounts { count, sum, min, softirqs })
+    });
     ensure!(counts.calls == BTreeMap::from(calls), "calls: {:?}", counts.calls);
     check_windows(&counts.windows)?;
-    // The line and the program's interrupt, and with each the stub before it.
-    ensure!(counts.interrupts == 2 * (2 + 10), "{} in interrupts", counts.interrupts);
+    // With each the stub before it; and the one that runs softirqs.
+    let interrupts = INTERRUPTS * (2 + 10) + 2 + SOFTIRQS;
+    ensure!(counts.interrupts == interrupts, "{} in interrupts", counts.interrupts);
+    ensure!(counts.softirqs == SOFTIRQS, "{} in softirqs", counts.softirqs);
     ensure!(counts.exceptions == 3, "{} in exceptions", counts.exceptions);
-    ensure!(counts.user == 57, "{} instructions of user mode", counts.user);
+    ensure!(counts.user == 61, "{} instructions of user mode", counts.user);
     let kernel: u64 = counts.functions.values().sum();
     ensure!(counts.kernel == kernel, "{} and {kernel} of the kernel", counts.kernel);
     ensure!(counts.total == counts.user + kernel, "{} in all", counts.total);
@@ -117,6 +137,8 @@ fn check_windows(windows: &BTreeMap<u16, Window>) -> Result<()> {
         ensure!(Some(&window.min) == histogram.keys().next(), "window {mark}: {window:?}");
         let bytes = if mark == 4 { 100 } else { 0 };
         ensure!(window.rep_bytes == bytes, "window {mark}: {window:?}");
+        let softirqs = if mark == 7 { SOFTIRQS } else { 0 };
+        ensure!(window.softirqs == softirqs, "window {mark}: {window:?}");
     }
     ensure!(windows.len() == WINDOWS.len(), "windows: {windows:?}");
     Ok(())
@@ -126,7 +148,7 @@ fn check_exits(exits: &BTreeMap<String, u64>) -> Result<()> {
     // `rep outsb` leaves the machine once; the interrupts ask two ports each, and
     // `done` has five bytes.
     for (kind, expected) in
-        [("port", 7 + 1 + 1 + 2 * 2 + 5), ("cpuid", 3), ("wrmsr", 2), ("memory", 3)]
+        [("port", 7 + 1 + 1 + INTERRUPTS * 2 + 5), ("cpuid", 3), ("wrmsr", 2), ("memory", 3)]
     {
         ensure!(exits[kind] == expected, "{kind}: {} instead of {expected}", exits[kind]);
     }

@@ -93,7 +93,7 @@ fn syscalls(of: fn(&(&str, u64, u64)) -> u64) -> Syscalls {
             (instructions * 3, 2),
         ];
         let clock = instructions as f64 + 24.0;
-        (entry.0.to_owned(), Call { instructions, rep_bytes, clock, histogram })
+        (entry.0.to_owned(), Call { instructions, rep_bytes, softirqs: 0, clock, histogram })
     };
     let weights = [("close", 1.2), ("fcntl", 0.4), ("read", 1.1), ("stat", 2.0), ("writev", 1.0)];
     let calls: BTreeMap<String, Call> = CALLS.iter().map(call).collect();
@@ -131,7 +131,7 @@ fn boot((firmware, millions): (&str, u64)) -> (String, Boot) {
 
 fn load(name: &str, kernel: f64, user: f64) -> (String, Requests) {
     let call = |(name, count, instructions): (&str, f64, f64)| {
-        (name.to_owned(), CallShare { count, instructions })
+        (name.to_owned(), CallShare { count, instructions, softirqs: 0.0 })
     };
     let functions = [
         ("tcp_sendmsg_locked", 0.081),

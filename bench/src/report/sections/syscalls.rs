@@ -27,8 +27,9 @@ pub(super) fn blocks(view: &View) -> Vec<Block> {
     let names: Vec<&str> = nine.into_iter().chain(beyond).collect();
     let mut blocks = vec![
         Block::Text(format!(
-            "{} from a call to its return, on warm caches: the fewest of many. The total is \
-             of the thesis's nine calls, weighted by how often the server makes each under load \
+            "{} from a call to its return, on warm caches: the fewest of many. What softirqs \
+             do inside it, such as receiving over loopback, is interrupt work and stands \
+             apart. The total is of the thesis's nine calls, weighted by how often the server makes each under load \
              on the stock kernel.{}",
             capital(view.unit()),
             view.legend()
@@ -94,9 +95,18 @@ fn costs(view: &View, names: &[&str]) -> Table {
             let call = subject.syscalls.as_ref()?.calls.get(*name)?;
             (call.instructions > 0).then_some(call.rep_bytes as f64)
         };
-        if view.report.subjects.iter().filter_map(rep_bytes).any(|bytes| bytes > 0.0) {
+        let softirqs = |subject: &Measured| {
+            let call = subject.syscalls.as_ref()?.calls.get(*name)?;
+            (call.instructions > 0).then_some(call.softirqs as f64)
+        };
+        let subjects = &view.report.subjects;
+        if subjects.iter().filter_map(rep_bytes).any(|bytes| bytes > 0.0) {
             let what = Cell::Text(format!("{name}, bytes moved under rep"));
             rows.push(Row::new(what, 0, rep_bytes));
+        }
+        if subjects.iter().filter_map(softirqs).any(|softirqs| softirqs > 0.0) {
+            let what = Cell::Text(format!("{name}, softirqs inside, apart"));
+            rows.push(Row::new(what, 0, softirqs));
         }
     }
     let what = Cell::Text("the nine, weighted".to_owned());
