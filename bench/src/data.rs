@@ -26,6 +26,10 @@ pub struct Report {
     pub stages: Vec<Stage>,
     /// What each I/O scheduler does to the waiting times.
     pub schedulers: Vec<Scheduler>,
+    /// The runs that measured the stages, by group (`schedulers` is one): they can be
+    /// other ones than that which measured the subjects.
+    #[serde(default)]
+    pub stage_runs: BTreeMap<String, StageRun>,
     /// Why the run is not complete, if it is not.
     pub partial: Vec<String>,
 }
@@ -211,6 +215,17 @@ pub struct Memory {
     pub used: u64,
 }
 
+/// A run that measured a group of stages.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StageRun {
+    /// Where and how.
+    pub environment: Environment,
+    /// The release of the kernel that was varied.
+    pub kernel: String,
+    /// What could not be measured, and why.
+    pub partial: Vec<String>,
+}
+
 /// One tailoring step of the thesis, on today's kernel.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
@@ -230,25 +245,51 @@ pub struct Stage {
     pub after: Cost,
 }
 
-/// What one side of a [`Stage`] costs.
+/// What one side of a [`Stage`] costs. What was not measured is 0 or is not there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
-    /// The total of the nine calls, as [`Syscalls::total`].
+    /// A name of the side; the same one in every stage that has it.
+    #[serde(default)]
+    pub side: String,
+    /// The total of the nine calls, as [`Syscalls::total`]; where the server's own
+    /// calls under load were counted instead, the sum over those of a request.
     pub total: f64,
     /// Instructions of each call, by name as in [`Syscalls::calls`].
     pub calls: BTreeMap<String, f64>,
+    /// Instructions of the kernel for a request, by load.
+    #[serde(default)]
+    pub kernel: BTreeMap<String, f64>,
+    /// Exits of the virtual machine for a request, by load.
+    #[serde(default)]
+    pub exits: BTreeMap<String, f64>,
     /// More figures by name, which ends with the unit if there is one: `modules`,
-    /// `modules_loaded`, `image_bytes`, `configuration_bytes`, `compile_seconds`.
+    /// `modules_loaded`, `image_bytes`, `configuration_bytes`.
     pub figures: BTreeMap<String, f64>,
 }
 
-/// The waiting times of one I/O scheduler under the ramp.
+/// The waiting times of one I/O scheduler under a rising rate.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scheduler {
     /// Its name.
     pub name: String,
-    /// By offered rate: mean and largest milliseconds that a request waited.
-    pub waits: Vec<(u32, f64, f64)>,
-    /// Clients that gave up, by offered rate.
-    pub timeouts: Vec<(u32, u64)>,
+    /// What clients waited for pages from a slow disk, by rising rate.
+    pub waits: Vec<Wait>,
+}
+
+/// What clients waited at one rate, in milliseconds; those that lost are not among
+/// them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Wait {
+    /// Offered connections per second.
+    pub rate: u32,
+    /// The mean.
+    pub mean: f64,
+    /// The median.
+    pub median: f64,
+    /// The longest.
+    pub longest: f64,
+    /// Clients that gave up after four seconds or got no right answer.
+    pub lost: u64,
+    /// As [`RampPoint::client_limit`].
+    pub client_limit: u64,
 }

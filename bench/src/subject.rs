@@ -62,4 +62,7 @@ pub struct Tools {
     /// `/init` of a kernel with modules: loads what `/modules/order` lists, then
     /// executes `/init.next`.
     pub load_modules: PathBuf,
+    /// `/init` of a kernel with several I/O schedulers: gives the disk the one that
+    /// `/scheduler` names, then executes `/init.next`.
+    pub choose_scheduler: PathBuf,
 }

@@ -61,6 +61,7 @@ fn tools() -> Result<Tools> {
         plugin: target.join("release/libbench_plugin.so"),
         syscalls: target.join("init/syscalls"),
         load_modules: target.join("init/load-modules"),
+        choose_scheduler: target.join("init/choose-scheduler"),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use host::{check_interrupt, failed, find_program, quote};
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::json;
@@ -192,6 +193,16 @@ impl Guest {
     /// How long the machine has been running.
     pub fn age(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// The processor time that QEMU has used, the guest's and its own.
+    ///
+    /// # Errors
+    /// When the machine has ended.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+        processor_time(&text).with_context(|| format!("reading {path}"))
     }
 
     /// Waits for a line of the console in which `find` finds what is waited for;
@@ -374,6 +385,15 @@ fn command_line(machine: &Machine, forwarded: Option<SocketAddr>) -> Result<Stri
     Ok(words.join(" "))
 }
 
+/// The fields `utime` and `stime` of proc_pid_stat(5), in ticks; what comes before the
+/// state can hold blanks.
+fn processor_time(stat: &str) -> Option<Duration> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    let milliseconds = (ticks()? + ticks()?) * 1000 / clock_ticks_per_second();
+    Some(Duration::from_millis(milliseconds))
+}
+
 fn ended(cause: Option<&str>, status: ExitStatus, said: &str) -> Ended {
     match cause {
         Some("guest-shutdown") => Ended::PoweredOff,
@@ -393,4 +413,17 @@ fn read_all(mut stream: impl Read) -> String {
     // What came before an error is still worth showing.
     let _ = stream.read_to_end(&mut bytes);
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_process_is_found_behind_its_name() {
+        let stat = "7 (qemu (a) b) S 1 7 7 0 -1 4194560 100 0 0 0 150 50 0 0 20 0 3 0 100 1 1";
+        let ticks = clock_ticks_per_second();
+        assert_eq!(processor_time(stat), Some(Duration::from_millis(200_000 / ticks)));
+        assert_eq!(processor_time("7 (x) S 1"), None);
+    }
 }

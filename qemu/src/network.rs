@@ -142,7 +142,7 @@ fn monitor(qmp: &mut Qmp, line: &str) -> Result<String> {
 
 impl Tap {
     /// The name of the interface in its namespace.
-    const NAME: &str = "tap0";
+    pub const NAME: &str = "tap0";
 
     /// Says why this host lets us have no such network, if so.
     ///

@@ -1,6 +1,8 @@
 //! One process of `httperf` and what it says (Debian's 0.9.0; David Mosberger and
 //! Tai Jin: httperf, a tool for measuring web server performance, 1998).
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
@@ -24,6 +26,21 @@ pub(super) enum Ports {
     Shared,
 }
 
+/// What one process does.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client<'a> {
+    /// Connections per second.
+    pub(super) rate: f64,
+    /// How many in all.
+    pub(super) connections: u64,
+    pub(super) ports: Ports,
+    /// As whom it runs, if not as we do.
+    pub(super) user: Option<u32>,
+    /// A file of the paths that it asks for, one after the other, each with a zero byte
+    /// behind it; else it asks for the target's page.
+    pub(super) paths: Option<&'a Path>,
+}
+
 /// What one process found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Said {
@@ -31,8 +48,10 @@ pub(super) struct Said {
     pub(super) replies: u64,
     /// Seconds from the first connection to the end of the last.
     pub(super) duration: f64,
-    /// The longest of a connection that ended well, in milliseconds.
+    /// Of the connections that ended well, in milliseconds: mean, longest, median.
+    pub(super) mean: f64,
     pub(super) longest: f64,
+    pub(super) median: f64,
     /// Replies per second: smallest, mean, largest of samples of five seconds.
     pub(super) reply_rate: [f64; 3],
     pub(super) samples: u64,
@@ -64,20 +83,32 @@ pub(super) fn check() -> Result<()> {
     Ok(())
 }
 
-/// Opens connections at a rate, asks for the target's page once on each, and ends
-/// it, as autobench calls httperf.
-pub(super) fn run(target: &Target, rate: f64, connections: u64, ports: Ports) -> Result<Said> {
+/// Opens connections at a rate, asks for one page on each, and ends it, as autobench
+/// calls httperf.
+pub(super) fn run(target: &Target, client: &Client) -> Result<Said> {
+    let Client { rate, connections, ports, user, paths } = *client;
     let time = Duration::from_secs_f64(super::outcome::count(connections) / rate);
     // A busy loop that must not take the processor from the guest: it gets what the
     // guest leaves, and says so in the result when that is not enough.
-    let said = Command::new("nice")
-        .args(["--adjustment=15", HTTPERF, "--num-calls=1"])
+    let mut command = Command::new("nice").arg("--adjustment=15");
+    if let Some(user) = user {
+        command = command.args(["setpriv", &format!("--reuid={user}"), "--clear-groups"]);
+    }
+    command = command.args([HTTPERF, "--num-calls=1"]);
+    command = match paths {
+        Some(paths) => {
+            let mut list = OsString::from("--wlog=y,");
+            list.push(paths);
+            command.arg(list)
+        }
+        None => command.arg(format!("--uri={}", target.page)),
+    };
+    let said = command
         .args((ports == Ports::Shared).then_some("--hog"))
         .arg(format!("--timeout={TIMEOUT}"))
         .arg(format!("--server={}", target.address.ip()))
         .arg(format!("--port={}", target.address.port()))
         .arg(format!("--server-name={}", target.host))
-        .arg(format!("--uri={}", target.page))
         .arg(format!("--rate={rate}"))
         .arg(format!("--num-conns={connections}"))
         .deadline(time * 2 + SLACK)
@@ -92,7 +123,8 @@ pub(super) fn parse(text: &str) -> Result<Said> {
     let t = Text(text);
     [said.connections, said.replies] = counts(t.numbers("Total:", ["connections", "replies"])?);
     [said.duration] = t.numbers("Total:", ["test-duration"])?;
-    [said.longest] = t.numbers("Connection time [ms]: min", ["max"])?;
+    let kinds = ["avg", "max", "median"];
+    [said.mean, said.longest, said.median] = t.numbers("Connection time [ms]: min", kinds)?;
     said.reply_rate = t.numbers("Reply rate [replies/s]:", ["min", "avg", "max"])?;
     [said.samples] = counts(t.numbers("Reply rate [replies/s]:", ["("])?);
     [said.reply_time] = t.numbers("Reply time [ms]:", ["response"])?;
@@ -185,7 +217,9 @@ Errors: fd-unavail 5 addrunavail 6 ftab-full 7 other 8
             connections: 300,
             replies: 298,
             duration: 5.99,
+            mean: 7.7,
             longest: 44.7,
+            median: 7.5,
             reply_rate: [49.0, 50.0, 51.0],
             samples: 2,
             reply_time: 7.6,

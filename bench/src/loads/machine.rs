@@ -15,6 +15,14 @@ use crate::Subject;
 pub(super) const BOOT: Duration = Duration::from_secs(180);
 /// How often it is asked.
 const POLL: Duration = Duration::from_millis(50);
+/// How long the services of a whole machine may take to start, on a busy host.
+const SETTLING: Duration = Duration::from_secs(600);
+/// A guest is at rest when QEMU works for less than this part of so many spans of
+/// time, one after the other. An idle Debian takes 2 to 3 per cent under emulation; one
+/// that starts services takes whatever the host gives it.
+const REST: f64 = 0.06;
+const SPAN: Duration = Duration::from_secs(1);
+const SPANS: u32 = 3;
 /// How long a guest whose load failed gets to end, if it is about to.
 const DYING: Duration = Duration::from_secs(3);
 /// How many lines of a console go into a message.
@@ -78,6 +86,39 @@ pub fn boot_within(subject: &Subject, link: &Link, deadline: Duration) -> Result
         wait_answer(guest, &target, "its first answer", deadline)
     })?;
     Ok((guest, target))
+}
+
+/// The same; of a whole machine, whose services go on starting behind its first answer,
+/// it also waits until it is at rest: what it does of its own would count as a request's.
+///
+/// # Errors
+/// As [`boot`]; also when it does not come to rest.
+pub fn boot_at_rest(subject: &Subject, link: &Link) -> Result<(Guest, Target)> {
+    let (mut guest, target) = boot(subject, link)?;
+    if subject.is_whole_machine() {
+        in_guest(&mut guest, &subject.name, settle)?;
+    }
+    Ok((guest, target))
+}
+
+/// Waits until QEMU has next to nothing to do.
+fn settle(guest: &mut Guest) -> Result<()> {
+    let start = Instant::now();
+    let mut quiet = 0;
+    while quiet < SPANS {
+        let (begin, before) = (Instant::now(), guest.processor_time()?);
+        if let Some(how) = within(guest, SPAN)? {
+            return Err(WaitError::Died { what: "it came to rest".into(), how }.into());
+        }
+        let worked = guest.processor_time()?.saturating_sub(before);
+        let is_quiet = worked.as_secs_f64() < REST * begin.elapsed().as_secs_f64();
+        quiet = if is_quiet { quiet + 1 } else { 0 };
+        if start.elapsed() > SETTLING {
+            let what = "the rest of a guest that starts its services".into();
+            return Err(WaitError::Late { what, deadline: SETTLING }.into());
+        }
+    }
+    Ok(())
 }
 
 /// Waits until a guest gives an answer, and the right one; `what` names it.

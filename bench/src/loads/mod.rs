@@ -5,7 +5,8 @@
 //! server's address can be reached: for a guest on a tap that is inside
 //! [`qemu::Guest::in_its_network`].
 //!
-//! [`ramp`] is the thesis's other load: connections at a rising rate, by `httperf`.
+//! [`ramp`] is the thesis's other load: connections at a rising rate, by `httperf`;
+//! [`waits`] is the same for pages that are on the disk and not in memory.
 
 mod client;
 mod crawl;
@@ -17,16 +18,19 @@ mod outcome;
 mod ramp;
 mod reference;
 mod site;
+mod sources;
 mod target;
+mod waits;
 
 pub use crawl::{Crawl, crawl};
 pub use fixed::{connect, keepalive};
 pub use http2::http2;
-pub use machine::{Link, boot, boot_within, in_guest, network_choice};
+pub use machine::{Link, boot, boot_at_rest, boot_within, in_guest, network_choice};
 pub use outcome::Outcome;
 pub use ramp::{Ramp, Rates, ramp, ramp_at};
 pub use site::write_site;
 pub use target::{Expected, Target};
+pub use waits::{Waits, waits, write_pages};
 
 /// Told how much of a load is done, and how much there is in all: 0 if that is not
 /// known.

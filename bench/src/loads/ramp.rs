@@ -3,19 +3,21 @@
 //!
 //! Each rate meets a fresh guest and with it a fresh network namespace, so that
 //! nothing of one rate is left for the next. A process of httperf has 1020
-//! descriptors (`FD_SETSIZE`), so several share a rate when connections pile up.
-//! They have one address, as Debian's httperf 0.9.0 has no option for another one.
+//! descriptors (`FD_SETSIZE`), so several share a rate when connections pile up, each
+//! from an address of its own ([`sources`]).
 
 use std::fs;
+use std::path::Path;
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use host::{Interrupted, check_interrupt, failed};
+use qemu::Tap;
 
-use super::httperf::{self, Ports, Said, TIMEOUT};
+use super::httperf::{self, Client, Ports, Said, TIMEOUT};
 use super::machine::{self, Link, in_guest};
 use super::outcome::count;
-use super::{Progress, Target, fixed};
+use super::{Progress, Target, fixed, sources};
 use crate::Subject;
 use crate::data::RampPoint;
 
@@ -70,11 +72,14 @@ pub fn ramp(subject: &Subject, link: &Link, rates: &Rates, progress: Progress) -
         Link::User { .. } => USER_RATE,
     };
     Ok(climb(rates, most, progress, |rate, processes| {
-        let (mut guest, target) = machine::boot(subject, link)?;
+        let (mut guest, target) = machine::boot_at_rest(subject, link)?;
         in_guest(&mut guest, &subject.name, |guest| {
             let said = guest.in_its_network(|| {
-                let ports = if *link == Link::Tap { own_ports() } else { Ports::Shared };
-                measure(&target, rate, rates.seconds, processes, ports)
+                let clients = match link {
+                    Link::Tap => Clients::of_namespace(&subject.tap, &target, processes),
+                    Link::User { .. } => Clients::shared(processes),
+                };
+                measure(&target, rate, rates.seconds, &clients)
             })??;
             // Of a guest that died httperf tells nothing but timeouts.
             machine::wait_answer(guest, &target, "an answer after the load", machine::BOOT)?;
@@ -90,7 +95,7 @@ pub fn ramp(subject: &Subject, link: &Link, rates: &Rates, progress: Progress) -
 pub fn ramp_at(target: &Target, rates: &Rates, progress: Progress) -> Result<Ramp> {
     httperf::check()?;
     Ok(climb(rates, u32::MAX, progress, |rate, processes| {
-        measure(target, rate, rates.seconds, processes, Ports::Shared)
+        measure(target, rate, rates.seconds, &Clients::shared(processes))
     }))
 }
 
@@ -165,6 +170,35 @@ fn limited(point: &RampPoint) -> bool {
     point.client_limit > 0
 }
 
+/// The processes that share a rate.
+pub(super) struct Clients<'a> {
+    pub(super) ports: Ports,
+    /// As whom each runs, if not as we do.
+    pub(super) users: Vec<Option<u32>>,
+    /// As [`Client::paths`].
+    pub(super) paths: Option<&'a Path>,
+}
+
+impl Clients<'_> {
+    /// Of a server that others reach too.
+    pub(super) fn shared(processes: u32) -> Self {
+        let users = (0..processes).map(|_| None).collect();
+        Self { ports: Ports::Shared, users, paths: None }
+    }
+
+    /// In the namespace that this thread is in: several have an address each, where the
+    /// host allows that.
+    pub(super) fn of_namespace(tap: &Tap, target: &Target, processes: u32) -> Self {
+        let mut clients = Self { ports: own_ports(), ..Self::shared(processes) };
+        if processes > 1
+            && let Ok(users) = sources::set_up(tap, target.address.ip(), processes)
+        {
+            clients.users = users.into_iter().map(Some).collect();
+        }
+        clients
+    }
+}
+
 /// Lets the clients of the namespace that this thread is in use every port, and
 /// those in TIME-WAIT again: else some 30 000 connections end a run.
 fn own_ports() -> Ports {
@@ -175,27 +209,33 @@ fn own_ports() -> Ports {
 }
 
 /// Measures one rate, shared among processes that run at the same time.
-fn measure(
+pub(super) fn measure(
     target: &Target,
     rate: u32,
     seconds: u32,
-    processes: u32,
-    ports: Ports,
+    clients: &Clients,
 ) -> Result<Vec<Said>> {
     // httperf compares no bytes: they are compared here, and with every reply the
     // length.
     let before = fixed::connect(target, 1, &mut |_, _| {})?;
     ensure!(before.requests == 1, "the server gives no answer: {:?}", before.errors);
     let length = count(before.bytes);
-    let each = f64::from(rate) / f64::from(processes);
+    let processes = clients.users.len() as u64;
     let connections = u64::from(rate) * u64::from(seconds.max(1));
-    let of = |number: u64| connections * number / u64::from(processes);
+    let of = |number: u64| connections * number / processes;
+    let client = |number: u64, user| Client {
+        rate: f64::from(rate) / count(processes),
+        connections: of(number + 1) - of(number),
+        ports: clients.ports,
+        user,
+        paths: clients.paths,
+    };
     let said: Vec<Said> = thread::scope(|scope| {
-        let run = |number| {
-            let mine = of(number + 1) - of(number);
-            scope.spawn(move || httperf::run(target, each, mine, ports))
+        let run = |(number, user): (u64, &Option<u32>)| {
+            let client = client(number, *user);
+            scope.spawn(move || httperf::run(target, &client))
         };
-        let running: Vec<_> = (0..u64::from(processes)).map(run).collect();
+        let running: Vec<_> = (0..).zip(&clients.users).map(run).collect();
         let said = running.into_iter().map(|it| it.join().map_err(|_| anyhow!("it panicked"))?);
         said.collect::<Result<_>>().context("running httperf")
     })?;
@@ -219,7 +259,7 @@ fn check_length(said: &[Said], length: f64) -> Result<()> {
 }
 
 /// What the processes found together.
-fn point(rate: u32, seconds: u32, said: &[Said]) -> RampPoint {
+pub(super) fn point(rate: u32, seconds: u32, said: &[Said]) -> RampPoint {
     let sum = |of: fn(&Said) -> u64| said.iter().map(of).sum::<u64>();
     let add = |of: fn(&Said) -> f64| said.iter().map(of).sum::<f64>();
     let replies = sum(|it| it.replies);

@@ -46,7 +46,7 @@ fn page(title: &str) -> String {
 
 /// Bytes that differ from file to file and do not repeat within a page of memory,
 /// so that no wrong file and no wrong offset looks right.
-fn content(folder: u64, size: u32) -> Vec<u8> {
+pub(super) fn content(folder: u64, size: u32) -> Vec<u8> {
     let mut state = (folder << 32) | u64::from(size);
     let mut bytes = Vec::new();
     while bytes.len() < size as usize {
@@ -59,7 +59,7 @@ fn content(folder: u64, size: u32) -> Vec<u8> {
     bytes
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     std::fs::write(path, bytes).map_err(|error| explain_io(error, path))
 }
 

@@ -79,7 +79,7 @@ pub fn requests(
 ) -> Result<Counted> {
     let mut subject = subject.clone();
     let mut counter = super::count(&mut subject, tools)?;
-    let (mut guest, target) = loads::boot(&subject, link)?;
+    let (mut guest, target) = loads::boot_at_rest(&subject, link)?;
     let run = |guest: &Guest, count| {
         guest.in_its_network(|| load.run(&target, count))?.and_then(complete)
     };

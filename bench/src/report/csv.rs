@@ -37,12 +37,13 @@ pub(super) fn text(report: &Report) -> String {
     }
     for scheduler in &report.schedulers {
         lines.subject.clone_from(&scheduler.name);
-        for (rate, mean, longest) in &scheduler.waits {
-            lines.add("scheduler", &format!("mean wait at {rate}"), "ms", mean);
-            lines.add("scheduler", &format!("longest wait at {rate}"), "ms", longest);
-        }
-        for (rate, timeouts) in &scheduler.timeouts {
-            lines.add("scheduler", &format!("timeouts at {rate}"), "clients", timeouts);
+        for wait in &scheduler.waits {
+            let group = format!("scheduler {}", wait.rate);
+            lines.add(&group, "mean wait", "ms", wait.mean);
+            lines.add(&group, "median wait", "ms", wait.median);
+            lines.add(&group, "longest wait", "ms", wait.longest);
+            lines.add(&group, "lost", "clients", wait.lost);
+            lines.add(&group, "client limit", "calls", wait.client_limit);
         }
     }
     lines.text
@@ -131,6 +132,12 @@ fn cost(lines: &mut Lines, group: &str, cost: &Cost) {
     lines.add(group, "total", "instructions", cost.total);
     for (name, instructions) in &cost.calls {
         lines.add(group, name, "instructions", instructions);
+    }
+    for (load, instructions) in &cost.kernel {
+        lines.add(group, &format!("kernel per {load}"), "instructions", instructions);
+    }
+    for (load, exits) in &cost.exits {
+        lines.add(group, &format!("exits per {load}"), "exits", exits);
     }
     for (name, figure) in &cost.figures {
         lines.add(group, name, "", figure);

@@ -74,6 +74,21 @@ impl Table {
         Self { folded: true, ..Self::new(caption, head) }
     }
 
+    /// The same table without the columns in which nothing stands.
+    pub(crate) fn without_empty_columns(mut self) -> Self {
+        for column in (1..self.head.len()).rev() {
+            let is_empty =
+                |row: &Vec<Cell>| row.get(column).is_none_or(|it| matches!(it, Cell::Empty));
+            if self.rows.iter().all(is_empty) {
+                self.head.remove(column);
+                for row in self.rows.iter_mut().filter(|row| column < row.len()) {
+                    row.remove(column);
+                }
+            }
+        }
+        self
+    }
+
     /// Whether a column holds words rather than figures.
     pub(crate) fn is_prose(&self, column: usize) -> bool {
         let cells = self.rows.iter().filter_map(|row| row.get(column));

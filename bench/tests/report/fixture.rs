@@ -68,6 +68,7 @@ pub(crate) fn report() -> Report {
         subjects: vec![appliance, stock, old],
         stages: stages(),
         schedulers: schedulers(),
+        stage_runs: stage_runs(),
         partial: vec!["stock-machine: the package exim4 could not be had".to_owned()],
     }
 }
@@ -197,6 +198,18 @@ fn figures<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {
     counts.map(|(name, count)| (name.to_owned(), count)).into()
 }
 
+/// Of two groups: the others were measured by the run of the subjects.
+fn stage_runs() -> BTreeMap<String, StageRun> {
+    let run = |group: &str| {
+        let command = format!("./appliance bench --stages={group} -o docs/report");
+        let environment =
+            Environment { command, date: "2026-11-24".to_owned(), ..Environment::default() };
+        let partial = vec!["a step could not be built".to_owned()];
+        (group.to_owned(), StageRun { environment, kernel: "6.12.117".to_owned(), partial })
+    };
+    ["schedulers", "devices"].map(run).into()
+}
+
 fn stages() -> Vec<Stage> {
     let stage = |group: &str, name: &str, cumulative, before: f64, after: f64| Stage {
         name: name.to_owned(),
@@ -226,7 +239,18 @@ fn stages() -> Vec<Stage> {
     let mut flags = stage("flags", "O3", false, 12_120.0, 12_480.0);
     flags.before.calls = [("close".to_owned(), 449.0), ("stat".to_owned(), 2726.0)].into();
     flags.after.calls = [("close".to_owned(), 431.0), ("stat".to_owned(), 2840.0)].into();
+    let mut devices = stage("devices", "paravirtual", false, 0.0, 0.0);
+    let loads = |keepalive, connect| {
+        [("keepalive".to_owned(), keepalive), ("connect".to_owned(), connect)].into()
+    };
+    devices.before.side = "e1000 and IDE".to_owned();
+    devices.after.side = "virtio".to_owned();
+    devices.before.kernel = loads(16_049.0, 60_643.0);
+    devices.after.kernel = loads(16_580.0, 63_179.0);
+    devices.before.exits = loads(21.0, 64.0);
+    devices.after.exits = loads(11.0, 18.0);
     vec![
+        devices,
         stage("packages", "packages", true, 24_310.0, 24_301.0),
         configuration,
         flags,
@@ -240,14 +264,17 @@ fn stages() -> Vec<Stage> {
 }
 
 fn schedulers() -> Vec<Scheduler> {
+    let wait = |step: u32, slope: f64| Wait {
+        rate: step * 25,
+        median: slope * f64::from(step),
+        mean: 1.3 * slope * f64::from(step),
+        longest: slope * f64::from(step * step * step),
+        lost: u64::from(step.saturating_sub(3)) * 11,
+        client_limit: 0,
+    };
     let scheduler = |(name, slope): (&str, f64)| Scheduler {
         name: name.to_owned(),
-        waits: (1..=10)
-            .map(|step| (step * 200, slope * f64::from(step), slope * f64::from(step * step)))
-            .collect(),
-        timeouts: (1..=10)
-            .map(|step: u32| (step * 200, u64::from(step.saturating_sub(6)) * 11))
-            .collect(),
+        waits: (1..=5).map(|step| wait(step, slope)).collect(),
     };
-    [("none", 1.2), ("mq-deadline", 1.4), ("kyber", 1.3), ("bfq", 3.1)].map(scheduler).into()
+    [("none", 9.2), ("mq-deadline", 9.4), ("kyber", 9.3), ("bfq", 9.5)].map(scheduler).into()
 }

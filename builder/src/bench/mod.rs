@@ -43,5 +43,6 @@ fn tools(progress: &Progress) -> Result<Tools> {
         plugin: PLUGIN.build(&cache, progress)?.join(PLUGIN.results[0]),
         syscalls: guest.join("syscalls"),
         load_modules: guest.join("load-modules"),
+        choose_scheduler: guest.join("choose-scheduler"),
     })
 }

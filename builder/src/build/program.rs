@@ -58,7 +58,7 @@ pub(crate) const GUEST: Program = Program {
     sources: &["bench/guest", "initramfs/init"],
     options: &["--bins", "--features", "guest"],
     profile: "init",
-    results: &["syscalls", "load-modules"],
+    results: &["syscalls", "load-modules", "choose-scheduler"],
 };
 
 impl Program {

@@ -131,6 +131,20 @@ pub(super) fn capital(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
+/// Which run measured a group of stages, and what it left out.
+fn measured_by(view: &View, group: &str) -> Vec<Block> {
+    let Some(run) = view.report.stage_runs.get(group) else { return Vec::new() };
+    let environment = &run.environment;
+    let mut text = format!(
+        "Measured on {} with Linux {} by {}.",
+        environment.date, run.kernel, environment.command
+    );
+    for why in &run.partial {
+        text.push_str(&format!(" Not complete: {why}."));
+    }
+    vec![Block::Text(text)]
+}
+
 /// The word for a load.
 fn load_title(load: &str) -> String {
     match load {

@@ -71,7 +71,7 @@ impl Baselines<'_> {
         let start = Start::Kernel(Kernel {
             image: image.to_owned(),
             initramfs: Some(initramfs.to_owned()),
-            command_line: self.command_line(),
+            command_line: self.manifest.cmdline.clone(),
         });
         Ok(Machine { start, memory: MEMORY, ..self.machine()? })
     }

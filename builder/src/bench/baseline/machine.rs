@@ -104,7 +104,7 @@ impl Baselines<'_> {
     pub fn stock_machine(&self, packages: Packages) -> Result<Subject> {
         let installed = self.installed(packages)?;
         let file = |name: &str| installed.dir.join(name);
-        let command_line = format!("root=/dev/vda ro net.ifnames=0 {}", self.command_line());
+        let command_line = format!("root=/dev/vda ro net.ifnames=0 {}", self.manifest.cmdline);
         let start = Start::Kernel(Kernel {
             image: file("vmlinuz"),
             initramfs: Some(file("initrd.img")),

@@ -24,7 +24,7 @@ use anyhow::{Context, Result};
 use bench::{Subject, Support};
 use host::{Job, Lock, digest_bytes};
 use ipnet::IpNet;
-use qemu::{Accelerator, Engine, Machine};
+use qemu::{Accelerator, Machine};
 
 use crate::cache::{Cache, Inputs};
 use crate::home;
@@ -122,18 +122,6 @@ impl<'a> Baselines<'a> {
     /// The appliance's machine, which a baseline differs from.
     fn machine(&self) -> Result<Machine> {
         run::machine(&self.out, &self.manifest, Firmware::Direct, self.accelerator.clone())
-    }
-
-    /// The command line of the appliance, for Debian's kernel. Under emulation on a
-    /// busy host the timer's interrupts can come too late for the test of the
-    /// IO-APIC (`check_timer` in arch/x86/kernel/apic/io_apic.c), which then panics;
-    /// under KVM the kernel leaves it out by itself (arch/x86/kernel/kvm.c).
-    fn command_line(&self) -> String {
-        let check = match self.accelerator.engine {
-            Engine::Tcg => " no_timer_check",
-            Engine::Kvm => "",
-        };
-        format!("{}{check}", self.manifest.cmdline)
     }
 
     /// Where the server serves: at the first address.

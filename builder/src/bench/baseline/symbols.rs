@@ -87,7 +87,8 @@ fn unpack_busybox(job: &Job, package: &Path) -> Result<Vec<u8>> {
 }
 
 /// What the guest runs once its modules are loaded: with this shell, and with this
-/// before the name of each tool.
+/// before the name of each tool. It then waits to be ended by whoever reads the list:
+/// what a machine that switches itself off has not yet sent is lost.
 pub(super) fn script(shell: &str, tool: &str) -> String {
     format!(
         "#!{shell}\n\
@@ -97,7 +98,7 @@ pub(super) fn script(shell: &str, tool: &str) -> String {
          echo \"{BEGIN} $functions functions, $({tool}wc -l </proc/modules) modules\"\n\
          {tool}cat /run/symbols\n\
          echo '{END}'\n\
-         {tool}poweroff -f\n"
+         {tool}sleep 3600\n"
     )
 }
 
