@@ -40,6 +40,11 @@ impl Report {
         self.subjects.first()
     }
 
+    /// Whether any step of tailoring was measured.
+    pub fn has_stages(&self) -> bool {
+        !self.stages.is_empty() || !self.schedulers.is_empty()
+    }
+
     /// The subject that ratios refer to, if it is another and was measured.
     pub fn baseline(&self) -> Option<&Measured> {
         self.subjects.iter().skip(1).find(|subject| subject.name == self.reference)

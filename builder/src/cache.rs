@@ -28,6 +28,9 @@ use crate::progress::Progress;
 
 /// How many results of one step are kept, the most recently used ones.
 const KEPT: usize = 6;
+/// The same of a kernel: a measurement of every step of tailoring compiles some twenty,
+/// each for minutes.
+const KEPT_KERNELS: usize = 24;
 /// The description beside a step's results.
 const RECORD: &str = "step.json";
 
@@ -156,7 +159,8 @@ impl Cache {
         let place = self.place(name, inputs);
         progress.reason(what, &self.why(&steps, &place, inputs));
         self.run(name, &place, inputs, what, progress, work)?;
-        prune(&self.root.join(&steps))?;
+        let kept = if name == "kernel" { KEPT_KERNELS } else { KEPT };
+        prune(&self.root.join(&steps), kept)?;
         Ok(place.join("out"))
     }
 
@@ -287,9 +291,9 @@ fn size_of(root: &Path) -> Result<u64> {
     Ok(sum)
 }
 
-fn prune(steps: &Path) -> Result<()> {
+fn prune(steps: &Path, kept: usize) -> Result<()> {
     let places = by_use(steps);
-    let surplus = places.len().saturating_sub(KEPT);
+    let surplus = places.len().saturating_sub(kept);
     places[..surplus].iter().try_for_each(|place| remove_tree(place))
 }
 

@@ -166,6 +166,19 @@ pub struct BenchArgs {
     /// Only drive the loads, against a server that runs already
     #[arg(long, value_name = "URL", conflicts_with = "quick")]
     pub against: Option<String>,
+    /// Only measure what the steps of tailoring change, or those of these groups, with
+    /// commas between; the rest of an older report stays
+    #[arg(
+        long, value_enum, value_name = "GROUP", value_delimiter = ',', num_args = 0..,
+        require_equals = true,
+        conflicts_with_all = ["quick", "baseline", "against", "contract", "update_contract", "path"]
+    )]
+    pub stages: Option<Vec<StageGroup>>,
+    /// The project that the steps vary [default: examples/hello]
+    #[arg(
+        long, value_name = "DIR | FILE.toml", requires = "stages", value_hint = ValueHint::AnyPath
+    )]
+    pub project: Option<PathBuf>,
     /// Fail where a figure is above its limit in bench/contract.toml
     #[arg(long)]
     pub contract: bool,
@@ -201,6 +214,21 @@ pub enum Baseline {
     StockMachine,
     /// The same without what a web server does not need
     StockMachinePruned,
+}
+
+/// Steps of tailoring that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StageGroup {
+    /// A whole Debian with and without superfluous packages
+    Packages,
+    /// The kernel's configuration against Debian's, and its decisions one by one
+    Configuration,
+    /// Paravirtual devices against emulated ones
+    Devices,
+    /// Flags of the compiler
+    Flags,
+    /// I/O schedulers on a slow disk
+    Schedulers,
 }
 
 /// What `appliance profile` takes.

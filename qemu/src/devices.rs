@@ -13,6 +13,8 @@ pub enum DiskBus {
     Pvscsi,
     /// LSI Logic 53C895A, emulated.
     Lsi,
+    /// LSI SAS 1068, emulated; VMware's "LSI Logic SAS".
+    LsiSas,
     /// AHCI, emulated.
     Ahci,
     /// IDE, emulated; only the chipset of 1996 has it.
@@ -74,6 +76,7 @@ impl DiskBus {
             Self::Virtio => &["virtio-blk-pci,drive=disk,bootindex=1"],
             Self::Pvscsi => &["pvscsi,id=scsi", "scsi-hd,bus=scsi.0,drive=disk,bootindex=1"],
             Self::Lsi => &["lsi53c895a,id=scsi", "scsi-hd,bus=scsi.0,drive=disk,bootindex=1"],
+            Self::LsiSas => &["mptsas1068,id=scsi", "scsi-hd,bus=scsi.0,drive=disk,bootindex=1"],
             Self::Ahci => &["ich9-ahci,id=ahci", "ide-hd,bus=ahci.0,drive=disk,bootindex=1"],
             Self::Ide => &["ide-hd,bus=ide.0,drive=disk,bootindex=1"],
             Self::Nvme => &["nvme,serial=appliance,drive=disk,bootindex=1"],

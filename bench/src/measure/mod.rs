@@ -15,7 +15,7 @@ use crate::{Subject, Tools};
 pub use boot::boot;
 pub use memory::smallest;
 pub use requests::{Counted, Load, requests};
-pub use weights::weights;
+pub use weights::{nine_under_load, weights};
 
 /// Gives the subject's machine a counter, and its kernel the addresses that its
 /// symbols say; nothing where the processor itself executes the guest.

@@ -24,6 +24,13 @@ pub fn weights(load: &Requests) -> BTreeMap<String, f64> {
     CALLS.iter().map(|(name, calls)| ((*name).into(), calls.iter().map(count).sum())).collect()
 }
 
+/// The instructions of a request in the thesis's calls, each as often as it was made and
+/// at what it cost under this load.
+pub fn nine_under_load(load: &Requests) -> f64 {
+    let cost = |name: &&str| load.calls.get(*name).map_or(0.0, |it| it.count * it.instructions);
+    CALLS.iter().flat_map(|(_, calls)| calls.iter().map(cost)).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +44,16 @@ mod tests {
         let weights = weights(&Requests { calls, ..Requests::default() });
         assert_eq!(weights.len(), 9);
         assert_eq!((weights["read"], weights["writev"]), (1.5, 0.0));
+    }
+
+    #[test]
+    fn the_nine_under_load_are_a_sum() {
+        let share = |count, instructions| CallShare { count, instructions, ..CallShare::default() };
+        let calls = [("read", share(2.0, 10.0)), ("writev", share(1.0, 5.0))];
+        let beyond = ("epoll_wait", share(9.0, 9.0));
+        let calls = calls.into_iter().chain([beyond]);
+        let calls = calls.map(|(name, share)| (name.to_owned(), share)).collect();
+        let load = Requests { calls, ..Requests::default() };
+        assert!((nine_under_load(&load) - 25.0).abs() < 1e-9);
     }
 }

@@ -13,6 +13,7 @@ pub(crate) fn outline(report: &Report) -> Document {
     let title = match (view.own, view.reference) {
         (Some(own), Some(reference)) => format!("{} against {}", own.name, reference.name),
         (Some(own), None) => own.name.clone(),
+        (None, _) if report.has_stages() => "Step by step".to_owned(),
         (None, _) => "No measurement".to_owned(),
     };
     Document {
@@ -63,7 +64,12 @@ fn headlines(view: &View) -> Vec<Headline> {
 
 /// The two sentences that say it all.
 fn lead(view: &View, headlines: &[Headline]) -> String {
-    let Some(own) = view.own else { return "No subject was measured.".to_owned() };
+    let Some(own) = view.own else {
+        return match view.report.has_stages() {
+            true => "What each step of tailoring changes, beside the thesis.".to_owned(),
+            false => "No subject was measured.".to_owned(),
+        };
+    };
     let own = capital(own.title.trim_end_matches('.'));
     let Some(reference) = view.reference else {
         return format!("{own} was measured. There is nothing to compare it with.");

@@ -5,8 +5,10 @@
 mod against;
 pub mod baseline;
 mod contract;
+mod environment;
 mod profile;
 mod run;
+mod stages;
 mod subjects;
 
 use std::process::ExitCode;
@@ -22,15 +24,19 @@ use crate::progress::Progress;
 
 pub use profile::command as profile;
 
+/// Where the report goes if nothing is said.
+const PLACE: &str = "build/report";
+
 /// Carries out `appliance bench`.
 ///
 /// # Errors
 /// Refused when what is to be measured is not there; failed when the appliance does
 /// not come up or gives wrong answers. What was measured before is kept.
 pub fn command(args: &BenchArgs) -> Result<ExitCode> {
-    match &args.against {
-        Some(url) => against::command(url, args),
-        None => run::command(args),
+    match (&args.against, &args.stages) {
+        (Some(url), _) => against::command(url, args),
+        (None, Some(groups)) => stages::command(groups, args),
+        (None, None) => run::command(args),
     }
 }
 

@@ -1,21 +1,22 @@
 //! A run: every subject is measured, part by part; what is there when it ends is
 //! reported, whether it came to its end or not.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use bench::data::{Environment, LAYOUT, Measured, Phase, Report};
+use bench::data::{LAYOUT, Measured, Phase, Report};
 use bench::loads::{self, Link, Rates};
 use bench::measure::{self, Load, weights};
 use bench::{Subject, Tools, syscalls};
 use host::{Interrupted, check_interrupt};
-use qemu::{Engine, Start};
+use qemu::Start;
 
 use super::baseline::Baselines;
-use super::contract;
-use super::subjects::{self, REFERENCE};
+use super::environment::{environment, network};
+use super::subjects::{self, OWN, REFERENCE};
+use super::{PLACE, contract};
 use crate::cli::BenchArgs;
 use crate::progress::Progress;
 use crate::report::{self, say};
@@ -25,8 +26,6 @@ use crate::run;
 const REQUESTS: u64 = 1000;
 /// How long a guest with little memory gets to its first answer.
 const POOR: Duration = Duration::from_secs(30);
-/// Where the report goes if nothing is said.
-const PLACE: &str = "build/report";
 
 /// The bench at which every subject is measured.
 struct Run<'a> {
@@ -37,6 +36,9 @@ struct Run<'a> {
     scratch: tempfile::TempDir,
 }
 
+/// A part of what is measured of a subject.
+type Part = fn(&Run, &Subject, &mut Measured) -> Result<()>;
+
 /// Carries out a run.
 ///
 /// # Errors
@@ -44,10 +46,7 @@ struct Run<'a> {
 pub(super) fn command(args: &BenchArgs) -> Result<ExitCode> {
     let progress = Progress::new(false);
     let accelerator = run::accelerator()?;
-    let link = loads::network_choice();
-    if let Link::User { why } = &link {
-        progress.notice(&format!("the network is QEMU's own, since there is no tap: {why}"));
-    }
+    let link = network(&progress);
     let this = Run {
         args,
         tools: super::tools(&progress)?,
@@ -68,7 +67,7 @@ pub(super) fn command(args: &BenchArgs) -> Result<ExitCode> {
             false => format!("{error:#}"),
         });
     }
-    let status = this.finish(&report)?;
+    let status = this.finish(&mut report)?;
     ended.map(|()| status)
 }
 
@@ -86,17 +85,9 @@ impl Run<'_> {
             check_interrupt()?;
             match subjects::prepare(&from, baseline)? {
                 Ok(subject) => {
-                    let mut measured = begin(&subject);
-                    let ended = self.subject(&subject, &mut measured);
-                    if let Err(error) = &ended
-                        && !error.is::<Interrupted>()
-                    {
-                        measured.partial.push(format!("{error:#}"));
-                    }
-                    report.subjects.push(measured);
-                    ended.or_else(
-                        |error| if error.is::<Interrupted>() { Err(error) } else { Ok(()) },
-                    )?;
+                    report.subjects.push(begin(&subject));
+                    let last = report.subjects.len() - 1;
+                    self.subject(&subject, &mut report.subjects[last])?;
                 }
                 Err(why) => {
                     let what = format!("{} was not compared: {why}", subjects::name(baseline));
@@ -109,23 +100,45 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Measures a subject, the quickest and surest first.
+    /// Measures a subject, the quickest and surest part first. What fails with the
+    /// appliance ends the run; of another subject the other parts are measured.
     fn subject(&self, subject: &Subject, measured: &mut Measured) -> Result<()> {
-        self.boot(subject, measured)?;
-        for load in [Load::Keepalive, Load::Connect] {
-            self.load(subject, load, measured)?;
+        let is_own = subject.name == OWN;
+        for (name, part) in self.parts() {
+            check_interrupt()?;
+            match part(self, subject, measured) {
+                Err(error) if is_own || error.is::<Interrupted>() => return Err(error),
+                Err(error) => {
+                    self.progress.notice(&format!("{}: {name}: {error:#}", subject.name));
+                    measured.partial.push(format!("{name}: {error:#}"));
+                }
+                Ok(()) => {}
+            }
         }
-        first_answer(measured);
-        self.system_calls(subject, measured)?;
+        Ok(())
+    }
+
+    fn parts(&self) -> Vec<(&'static str, Part)> {
+        let mut parts: Vec<(_, Part)> = vec![
+            ("start", |run, subject, it| run.boot(subject, it)),
+            ("keep-alive", |run, subject, it| run.load(subject, Load::Keepalive, it)),
+            ("connections", |run, subject, it| {
+                run.load(subject, Load::Connect, it)?;
+                first_answer(it);
+                Ok(())
+            }),
+            ("system calls", |run, subject, it| run.system_calls(subject, it)),
+        ];
         if self.args.quick {
             if self.args.contract || self.args.update_contract {
-                self.memory(subject, measured)?;
+                parts.push(("memory", |run, subject, it| run.memory(subject, it)));
             }
-            return Ok(());
+            return parts;
         }
-        self.load(subject, Load::Http2, measured)?;
-        self.memory(subject, measured)?;
-        self.ramp(subject, measured)
+        parts.push(("HTTP/2", |run, subject, it| run.load(subject, Load::Http2, it)));
+        parts.push(("memory", |run, subject, it| run.memory(subject, it)));
+        parts.push(("ramp", |run, subject, it| run.ramp(subject, it)));
+        parts
     }
 
     fn boot(&self, subject: &Subject, measured: &mut Measured) -> Result<()> {
@@ -175,9 +188,18 @@ impl Run<'_> {
     }
 
     fn ramp(&self, subject: &Subject, measured: &mut Measured) -> Result<()> {
+        if subject.name == subjects::PRUNED {
+            // Its kernel and its server are those of the machine before.
+            return Ok(());
+        }
         let what = format!("{}: ramp", subject.name);
         let line = self.progress.begin(&what);
         let rates = Rates { step: 200, seconds: 5, ceiling: 4000, ..Rates::default() };
+        let rates = match subject.is_whole_machine() {
+            // A whole machine starts for a minute before each rate.
+            true => Rates { first: 500, step: 500, ..rates },
+            false => rates,
+        };
         let ramp = loads::ramp(subject, &self.link, &rates, &mut |done, total| {
             line.update(done, (total > 0).then_some(total));
         })?;
@@ -194,7 +216,7 @@ impl Run<'_> {
     }
 
     /// Writes and prints what was measured, and compares it with the contract.
-    fn finish(&self, report: &Report) -> Result<ExitCode> {
+    fn finish(&self, report: &mut Report) -> Result<ExitCode> {
         if report.subjects.is_empty() {
             return Ok(ExitCode::FAILURE);
         }
@@ -204,6 +226,7 @@ impl Run<'_> {
             (None, true) => None,
         };
         if let Some(place) = &place {
+            self.keep_stages(report, place);
             bench::report::write(report, place)?;
         }
         match (self.args.json, self.args.quick) {
@@ -217,6 +240,28 @@ impl Run<'_> {
             eprintln!("the report is in {}", place.join("index.html").display());
         }
         contract::judge(self.args, report)
+    }
+}
+
+impl Run<'_> {
+    /// Takes over the steps of tailoring from the report that was at this place: they
+    /// are measured by runs of their own, of which it tells the date and the command.
+    fn keep_stages(&self, report: &mut Report, place: &Path) {
+        let path = place.join("report.json");
+        if !path.exists() {
+            return;
+        }
+        match bench::report::read(&path) {
+            Ok(older) => {
+                report.stages = older.stages;
+                report.schedulers = older.schedulers;
+                report.stage_runs = older.stage_runs;
+            }
+            Err(error) => {
+                let what = "the older report is replaced, with the steps of tailoring in it";
+                self.progress.notice(&format!("{what}: {error:#}"));
+            }
+        }
     }
 }
 
@@ -262,46 +307,4 @@ fn share_weights(report: &mut Report) {
             syscalls::weigh(calls, &weights);
         }
     }
-}
-
-fn environment(link: &Link, engine: Engine) -> Result<Environment> {
-    let version = host::Command::new("qemu-system-x86_64").arg("--version").output()?;
-    let version = String::from_utf8_lossy(&version);
-    let version = version.lines().next().unwrap_or_default();
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    Ok(Environment {
-        appliance: env!("CARGO_PKG_VERSION").into(),
-        command: format!("./appliance {}", words.join(" ")),
-        date: date(),
-        qemu: version.trim_start_matches("QEMU emulator version ").into(),
-        accelerator: if engine == Engine::Kvm { "kvm" } else { "tcg" }.into(),
-        network: link.name().into(),
-        processors: std::thread::available_parallelism()
-            .ok()
-            .and_then(|count| u32::try_from(count.get()).ok())
-            .unwrap_or(1),
-    })
-}
-
-/// Today by UTC, as `2026-01-31`.
-fn date() -> String {
-    let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    let (mut year, mut days) = (1970, since.as_secs() / 86400);
-    let is_leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
-    while days >= 365 + u64::from(is_leap(year)) {
-        days -= 365 + u64::from(is_leap(year));
-        year += 1;
-    }
-    let february = 28 + u64::from(is_leap(year));
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    format!("{year}-{month:02}-{:02}", days + 1)
 }

@@ -7,6 +7,10 @@ use host::Interrupted;
 use super::baseline::{Baselines, DebianKernel, NotCached, Packages};
 use crate::cli::{Baseline, BenchArgs};
 
+/// The name of the appliance among the subjects.
+pub(super) const OWN: &str = "appliance";
+/// That of the machine without superfluous packages.
+pub(super) const PRUNED: &str = "stock-machine-pruned";
 /// What ratios refer to.
 pub(super) const REFERENCE: &str = "stock-kernel";
 

@@ -43,6 +43,8 @@ pub(super) struct Unpacked {
     pub modules_in_package: u64,
     /// What the package takes when installed, in bytes.
     pub installed: u64,
+    /// The bytes of its configuration.
+    pub configuration: u64,
 }
 
 impl DebianKernel {
@@ -156,6 +158,7 @@ impl Baselines<'_> {
             modules: order.lines().map(|name| out.join("modules").join(name)).collect(),
             modules_in_package: number("modules-in-package").context("counting modules")?,
             installed: number("installed-bytes").context("reading the package's size")?,
+            configuration: number("configuration-bytes").context("reading its configuration")?,
             release,
         })
     }
@@ -177,6 +180,14 @@ fn unpack(job: &Job, archive: &Path, release: &str, drivers: &[&str]) -> Result<
         modules.iter().map(|module| drivers::unpack(module, &place)).collect();
     let list: String = names?.iter().map(|name| format!("{name}\n")).collect();
     fs::write(job.out.join("order"), list).context("writing the modules' order")?;
+
+    let configuration = tree.join(format!("boot/config-{release}"));
+    let bytes = configuration
+        .metadata()
+        .with_context(|| format!("the package holds no {}", configuration.display()))?
+        .len();
+    fs::write(job.out.join("configuration-bytes"), bytes.to_string())
+        .context("writing the size of the configuration")?;
 
     let all = drivers::count(&tree.join("lib/modules"))?;
     fs::write(job.out.join("modules-in-package"), all.to_string()).context("counting modules")?;

@@ -31,6 +31,7 @@ fn of_disk(bus: DiskBus) -> &'static [&'static str] {
         DiskBus::Virtio => &["virtio_pci", "virtio_blk"],
         DiskBus::Pvscsi => &["vmw_pvscsi", "sd_mod"],
         DiskBus::Lsi => &["sym53c8xx", "sd_mod"],
+        DiskBus::LsiSas => &["mptsas", "sd_mod"],
         DiskBus::Ahci => &["ahci", "sd_mod"],
         DiskBus::Ide => &["ata_piix", "sd_mod"],
         DiskBus::Nvme => &["nvme"],

@@ -62,6 +62,7 @@ impl Baselines<'_> {
             figures: BTreeMap::from([
                 ("modules".to_owned(), unpacked.modules_in_package),
                 ("modules_loaded".to_owned(), loaded),
+                ("configuration_bytes".to_owned(), unpacked.configuration),
             ]),
         })
     }

@@ -15,6 +15,7 @@ use bench::{Subject, Support};
 use host::{Command, Job, digest_file, failed, find_program};
 use qemu::{Disk, DiskBus, DiskFormat, Kernel, Machine, Nic, Start};
 
+use super::super::subjects;
 use super::debian::DebianKernel;
 use super::kernel::add_argument;
 use super::overlay::{self, Overlay};
@@ -51,7 +52,7 @@ impl Packages {
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "stock-machine",
-            Self::Pruned => "stock-machine-pruned",
+            Self::Pruned => subjects::PRUNED,
         }
     }
 

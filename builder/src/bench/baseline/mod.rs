@@ -104,8 +104,14 @@ impl<'a> Baselines<'a> {
         let file = |name: &str| (name.to_owned(), self.out.join(name));
         let files = ["vmlinuz", "vmlinux", "initramfs.cpio"].map(file);
         let sizes = sizes(files.into_iter().chain(disk_of(&machine)))?;
+        let configuration = self.out.join("kernel.config");
+        let configuration = configuration
+            .metadata()
+            .with_context(|| format!("reading {}", configuration.display()))?
+            .len();
+        let none = |name: &str| (name.to_owned(), 0);
         Ok(Subject {
-            name: "appliance".to_owned(),
+            name: super::subjects::OWN.to_owned(),
             title: format!("the appliance {}, Linux {}", manifest.name, manifest.kernel),
             kernel: manifest.kernel.clone(),
             machine,
@@ -115,7 +121,11 @@ impl<'a> Baselines<'a> {
             symbols: self.out.join("System.map"),
             site: self.site()?,
             sizes,
-            figures: BTreeMap::new(),
+            figures: BTreeMap::from([
+                none("modules"),
+                none("modules_loaded"),
+                ("configuration_bytes".to_owned(), configuration),
+            ]),
         })
     }
 
