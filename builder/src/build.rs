@@ -195,8 +195,7 @@ fn tell(built: &Built, time: Duration) {
         manifest.site.len(),
         manifest.server.port
     );
-    let profile = manifest.profile;
-    say!("profile {} gives up {}", profile.name(), profile.gives_up());
+    say!("{}", manifest.profile.gives_up(manifest.tailor));
     let appliance = home::command_name();
     say!("start it with:    {appliance} run {out}");
     say!("see what is in:   {appliance} inspect {out}");

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use host::refused;
+use kernel::Tailor;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::Profile;
@@ -38,6 +39,8 @@ pub struct Manifest {
     pub kernel: String,
     /// The kernel's profile, as in `appliance.toml`.
     pub profile: Profile,
+    /// What was left out of the kernel.
+    pub tailor: Tailor,
     /// The kernel's command line.
     pub cmdline: String,
     /// The server program.

@@ -6,6 +6,7 @@
 mod kernel;
 mod network;
 mod server;
+mod tailor;
 #[cfg(test)]
 mod tests;
 

@@ -51,7 +51,10 @@ pub fn fragments(needs: &Needs) -> Vec<Fragment> {
         Hypervisor::Kvm => fragment!("kvm"),
         Hypervisor::Vmware => fragment!("vmware"),
     });
-    chosen.push(if needs.hardened { fragment!("hardened") } else { fragment!("one-user") });
+    chosen.push(if needs.hardened { fragment!("hardened") } else { fragment!("not-hardened") });
+    let has_users = needs.hardened || !needs.tailor.lsm;
+    chosen.push(if has_users { fragment!("users") } else { fragment!("one-user") });
+    chosen.push(if needs.tailor.lsm { fragment!("no-lsm") } else { fragment!("lsm") });
     if needs.ipv6 {
         chosen.push(fragment!("ipv6"));
     }
@@ -122,6 +125,7 @@ mod tests {
 
     use super::*;
     use crate::needs::Disk;
+    use crate::tailor::Tailor;
 
     const ALL: Needs = Needs {
         hypervisor: Hypervisor::Kvm,
@@ -129,13 +133,18 @@ mod tests {
         ipv6: true,
         efi: true,
         hardened: false,
+        tailor: Tailor::CONFIGURATION,
     };
 
     /// All needs of every kind of kernel.
     fn kinds() -> impl Iterator<Item = Needs> {
         let hypervisors = Hypervisor::ALL.iter();
-        hypervisors.flat_map(|hypervisor| {
-            [false, true].map(|hardened| Needs { hypervisor: *hypervisor, hardened, ..ALL })
+        let kernels = [(false, true), (true, true), (false, false), (true, false)];
+        hypervisors.flat_map(move |hypervisor| {
+            kernels.map(|(hardened, lsm)| {
+                let tailor = Tailor { lsm, ..Tailor::default() };
+                Needs { hypervisor: *hypervisor, hardened, tailor, ..ALL }
+            })
         })
     }
 
@@ -181,14 +190,17 @@ mod tests {
     #[test]
     fn what_is_not_needed_is_not_there() {
         let plain = Needs { disk: None, ipv6: false, efi: false, ..ALL };
-        let base =
-            ["base", "absent", "platform", "mitigations", "console", "network", "kvm", "one-user"];
+        let always = ["base", "absent", "platform", "mitigations", "console", "network"];
+        let base = [&always[..], &["kvm", "not-hardened", "one-user", "no-lsm"]].concat();
         assert_eq!(names(&plain), base);
         let read_only = Needs { disk: Some(Disk { writable: false }), ..plain };
         assert_eq!(names(&read_only), [&base[..], &["disk", "kvm-disk"]].concat());
         assert!(names(&Needs { ipv6: true, ..plain }).contains(&"ipv6"));
         assert!(names(&Needs { efi: true, ..plain }).contains(&"efi"));
-        assert!(names(&Needs { hardened: true, ..plain }).contains(&"hardened"));
+        let hardened = names(&Needs { hardened: true, ..plain });
+        assert!(hardened.contains(&"hardened") && hardened.contains(&"users"));
+        let with_modules = names(&Needs { tailor: Tailor::default(), ..plain });
+        assert!(with_modules.contains(&"lsm") && with_modules.contains(&"users"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What an appliance asks of its kernel.
 
+use crate::tailor::Tailor;
+
 /// What the kernel has to be able to do. Starting by BIOS and directly needs
 /// nothing that a kernel could be without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub struct Needs {
     pub efi: bool,
     /// Whether it protects itself from the server, at the price of speed.
     pub hardened: bool,
+    /// What is left out of it.
+    pub tailor: Tailor,
 }
 
 /// A program that runs virtual machines.

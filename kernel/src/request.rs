@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::fragment::fragments;
 use crate::needs::Needs;
+use crate::tailor::Measure;
 
 /// A symbol that has to have a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,6 +39,8 @@ pub enum Origin {
     User(String),
     /// A measurement of what a setting is worth; its name.
     Measurement(String),
+    /// A tailoring, or the lack of it.
+    Tailor(Measure),
 }
 
 impl fmt::Display for Origin {
@@ -46,6 +49,7 @@ impl fmt::Display for Origin {
             Self::Fragment { path, line } => write!(f, "{path}:{line}"),
             Self::User(place) => f.write_str(place),
             Self::Measurement(name) => write!(f, "the measurement `{name}`"),
+            Self::Tailor(measure) => write!(f, "kernel.tailor.{measure}"),
         }
     }
 }
@@ -141,8 +145,8 @@ impl Requested {
     }
 }
 
-/// Everything that is requested: by the fragments that fulfil the needs, and by
-/// the user beyond them.
+/// Everything that is requested: by the fragments that fulfil the needs, by the
+/// tailorings, and by the user beyond them.
 ///
 /// # Errors
 /// Refused when the user asks for another value than a fragment does, or for a
@@ -152,6 +156,7 @@ pub fn requests(needs: &Needs, user: &[Requested]) -> Result<Vec<Requested>> {
     for fragment in fragments(needs) {
         all.append(&mut fragment.requests()?);
     }
+    all.extend(needs.tailor.requests());
     let ours: BTreeMap<String, Requested> =
         all.iter().map(|requested| (requested.symbol.clone(), requested.clone())).collect();
     for requested in user {
@@ -204,9 +209,16 @@ fn conflict(user: &Requested, our: &Requested) -> anyhow::Error {
 mod tests {
     use super::*;
     use crate::needs::Hypervisor;
+    use crate::tailor::Tailor;
 
-    const NEEDS: Needs =
-        Needs { hypervisor: Hypervisor::Kvm, disk: None, ipv6: false, efi: false, hardened: false };
+    const NEEDS: Needs = Needs {
+        hypervisor: Hypervisor::Kvm,
+        disk: None,
+        ipv6: false,
+        efi: false,
+        hardened: false,
+        tailor: Tailor::CONFIGURATION,
+    };
 
     fn user(symbol: &str, value: Value) -> Requested {
         Requested::by_user(symbol, value, format!("appliance.toml: kernel.options.{symbol}"))
@@ -232,6 +244,14 @@ mod tests {
         assert!(text.contains("kernel/fragments/absent.config:"), "{text}");
         let problem = error.downcast::<host::Problem>().unwrap();
         assert_eq!(problem.kind, host::Kind::Refused);
+    }
+
+    #[test]
+    fn a_patch_that_was_left_out_cannot_be_asked_for() {
+        let error = requests(&NEEDS, &[user("TAILOR_DAC", Value::Switch(true))]).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("conflicts with TAILOR_DAC=n"), "{text}");
+        assert!(text.contains("(kernel.tailor.dac: "), "{text}");
     }
 
     #[test]

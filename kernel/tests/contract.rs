@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use host::{Kind, Problem};
 use kernel::{
-    Configuration, Disk, Hypervisor, Needs, Reason, Requested, Value, Verdict, configure, requests,
+    Configuration, Disk, Hypervisor, Needs, Reason, Requested, Tailor, Value, Verdict, configure,
+    requests,
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -45,6 +46,7 @@ const ALL: Needs = Needs {
     ipv6: true,
     efi: true,
     hardened: false,
+    tailor: Tailor::CONFIGURATION,
 };
 
 struct Tree {

@@ -5,7 +5,7 @@ use std::thread::available_parallelism;
 
 use anyhow::{Context, Result};
 use host::{Lock, digest_tree};
-use kernel::{Compile, Configuration, Requested};
+use kernel::{Compile, Configuration, Patches, Requested};
 
 use super::Bench;
 use crate::cache::{Inputs, key};
@@ -66,6 +66,8 @@ impl<'a> Recipe<'a> {
         inputs.insert("source".into(), source.key());
         let digest = digest_tree(&patches).context("reading the patches of the kernel")?;
         inputs.insert("patches".into(), digest.to_string());
+        let applied: Vec<&str> = plan.needs.tailor.options().map(|option| option.patch).collect();
+        inputs.insert("tailored".into(), applied.join(" "));
         let asked: Vec<String> = requested
             .iter()
             .map(|requested| format!("{}={}", requested.symbol, requested.value))
@@ -80,15 +82,17 @@ impl<'a> Recipe<'a> {
     /// The unpacked and patched tree, which is ours while we hold the lock.
     fn tree(&self, bench: &Bench) -> Result<(PathBuf, Lock)> {
         let lock = bench.cache.lock("work/kernel", bench.progress)?;
-        let name = Inputs::from([
-            ("source".into(), self.inputs["source"].clone()),
-            ("patches".into(), self.inputs["patches"].clone()),
-        ]);
+        let names = ["source", "patches", "tailored"];
+        let name: Inputs =
+            names.map(|name| (name.to_owned(), self.inputs[name].clone())).into_iter().collect();
         let tree = bench.cache.root().join("work/kernel").join(key(&name));
         if !tree.exists() {
             let line = bench.progress.begin("unpack the kernel's source");
             let tarball = self.source.verified()?;
-            kernel::unpack(tarball, &self.patches, &tree, &bench.cache.log("kernel-source"))?;
+            let tested = self.source.tested_version();
+            let tailor = bench.plan.kernel.needs.tailor;
+            let patches = Patches { dir: &self.patches, tailor, tested };
+            kernel::unpack(tarball, &patches, &tree, &bench.cache.log("kernel-source"))?;
             line.done();
         }
         Ok((tree, lock))

@@ -98,6 +98,7 @@ fn inputs(plan: &Plan, formats: &[Format], parts: &Parts, tools: &Inputs) -> Res
     inputs.insert("initramfs".into(), digest_file(&parts.initramfs.file)?.to_string());
     inputs.insert("command line".into(), plan.kernel.cmdline.clone());
     inputs.insert("plan".into(), format!("{} {:?}", plan.name, plan.storage));
+    inputs.insert("profile".into(), plan.kernel.profile.gives_up(plan.kernel.needs.tailor));
     inputs.insert("site".into(), plan.site.digest().to_string());
     inputs.insert("formats".into(), format!("{formats:?}"));
     inputs.insert("sources".into(), serde_json::to_string(&sources(parts))?);
@@ -183,6 +184,7 @@ fn manifest(
         target: plan.target.name().into(),
         kernel: parts.kernel.release.clone(),
         profile: plan.kernel.profile,
+        tailor: plan.kernel.needs.tailor,
         cmdline: plan.kernel.cmdline.clone(),
         server: parts.server.describe(plan),
         network: manifest::Network {

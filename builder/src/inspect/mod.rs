@@ -67,6 +67,7 @@ fn inspect_build(out: &Path) -> Result<Report> {
     };
     report.name = Some(manifest.name);
     report.target = Some(manifest.target);
+    report.profile = Some(manifest.profile.gives_up(manifest.tailor));
     for file in &mut report.initramfs {
         let known = manifest.initramfs.iter().find(|entry| entry.path == file.path);
         file.why = known.map(|entry| entry.why.clone());

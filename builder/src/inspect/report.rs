@@ -9,6 +9,8 @@ pub struct Report {
     pub name: Option<String>,
     /// What it was built for; known of the directory of a build.
     pub target: Option<String>,
+    /// The kernel's profile and what it gives up; known of the directory of a build.
+    pub profile: Option<String>,
     /// Release and build text of the kernel.
     pub kernel: Option<String>,
     /// The kernel's command line.

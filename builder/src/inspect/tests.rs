@@ -71,6 +71,7 @@ fn the_directory_of_a_build_says_why() {
         "target": "kvm",
         "kernel": "6.12.1",
         "profile": "fast",
+        "tailor": { "lsm": true, "dac": true, "checks": true, "vfs": false, "net": false },
         "cmdline": "console=ttyS0",
         "server": { "kind": "lighttpd", "version": "1.4.69", "port": 80, "modules": [] },
         "network": { "hostname": "hello", "addresses": [], "gateways": [] },

@@ -24,6 +24,9 @@ pub(super) fn render(report: &Report) -> String {
             paragraph(&mut text, &format!("{what}: {}", plain(value)), "  ");
         }
     }
+    if let Some(profile) = &report.profile {
+        paragraph(&mut text, &plain(profile), "  ");
+    }
     if let Some(disk) = &report.disk {
         render_disk(&mut text, disk);
     }

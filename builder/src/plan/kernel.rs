@@ -3,7 +3,7 @@
 use anyhow::Result;
 use kernel::{Disk, Hypervisor, Needs, Requested, Value};
 
-use super::{Network, Storage};
+use super::{Network, Storage, tailor};
 use crate::disk::fat;
 use crate::spec::{KernelValue, Profile, Project};
 use crate::target::Target;
@@ -57,8 +57,11 @@ pub(super) fn plan(
         ipv6: network.has_ipv6(),
         efi: true,
         hardened: profile == Profile::Hardened,
+        tailor: tailor::plan(project)?,
     };
     let (options, cmdline) = (options(project), cmdline(project)?);
+    // What contradicts itself is refused before anything is fetched.
+    kernel::requests(&needs, &options)?;
     Ok(Kernel { profile, needs, options, cmdline, variation: Variation::default() })
 }
 

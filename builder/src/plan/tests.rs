@@ -90,3 +90,45 @@ fn a_command_line_is_one_line() {
     let said = refusal("[network]", "[kernel]\ncommand-line = \"a\\nb\"\n[network]");
     assert!(said.starts_with("5: `kernel.command-line`: only printable ASCII"), "{said}");
 }
+
+#[test]
+fn the_profile_decides_what_is_left_out() {
+    for (profile, expected) in [
+        ("stock-checks", ::kernel::Tailor::CONFIGURATION),
+        ("hardened", ::kernel::Tailor::CONFIGURATION),
+    ] {
+        let text = format!("{GOOD}[kernel]\nprofile = \"{profile}\"\n");
+        assert_eq!(plan(&text).unwrap().kernel.needs.tailor, expected, "{profile}");
+    }
+    let text = format!("{GOOD}[kernel]\nprofile = \"stock-checks\"\ntailor.checks = true\n");
+    let needs = plan(&text).unwrap().kernel.needs;
+    assert_eq!(needs.tailor, ::kernel::Tailor { checks: true, ..::kernel::Tailor::CONFIGURATION });
+}
+
+#[test]
+fn measures_that_cannot_be() {
+    let stock = "profile = \"stock-checks\"";
+    let hardened = "profile = \"hardened\"";
+    let all = "dac = true\nchecks = true\nvfs = true";
+    for (kernel, what) in [
+        (
+            format!("{stock}\n[kernel.tailor]\nvfs = true"),
+            "10: `kernel.tailor.vfs`: it needs `dac`",
+        ),
+        (
+            format!("{stock}\ntailor = {{ dac = true, lsm = false }}"),
+            "9: `kernel.tailor.lsm`: `dac` needs it",
+        ),
+        (format!("{hardened}\ntailor.dac = true"), "9: `kernel.tailor.dac`: the profile hardened"),
+        (
+            format!("{stock}\n[kernel.options]\nINOTIFY_USER = true\n[kernel.tailor]\n{all}"),
+            "10: `kernel.options.INOTIFY_USER`: TAILOR_SOCKET of `kernel.tailor.vfs` needs it off",
+        ),
+    ] {
+        let error = plan(&format!("{GOOD}[kernel]\n{kernel}\n")).unwrap_err();
+        let problem = error.downcast_ref::<Problem>().unwrap();
+        assert_eq!(problem.kind, host::Kind::Refused);
+        let said = problem.what.rsplit("appliance.toml:").next().unwrap_or_default();
+        assert!(said.starts_with(what), "{said}");
+    }
+}

@@ -306,6 +306,11 @@ impl Source<'_> {
         }
     }
 
+    /// The Debian version that the project was tested with.
+    pub fn tested_version(&self) -> &str {
+        &self.spec.version
+    }
+
     /// What the key of a step says of it: the digests of tarball and patches.
     pub fn key(&self) -> String {
         match &self.origin {

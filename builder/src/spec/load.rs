@@ -83,25 +83,35 @@ fn line_at(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
-/// The line of `key` in `[section]`; the section's line if the key has none of
-/// its own. Only for messages: the file has been parsed by now.
+/// The line of `key` in `[section]`, however it is written: below its section, with
+/// dots, or in an inline table; the section's line if the key has none of its own.
+/// Only for messages: the file has been parsed by now.
 fn line_of_key(text: &str, section: &str, key: &str) -> Option<usize> {
-    let mut current = "";
+    let join = |table: &str, name: &str| match table {
+        "" => name.to_owned(),
+        table => format!("{table}.{name}"),
+    };
+    let wanted = join(section, key);
+    let holds = |name: &str| wanted.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+    let mut current = String::new();
     let mut found = None;
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-            current = name.trim();
-            if current == section {
-                found = Some(index + 1);
-            }
-        } else if current == section
-            && line.split('=').next().is_some_and(|left| left.trim() == key)
-        {
+        let name = if let Some(name) = line.strip_prefix('[').and_then(|it| it.split(']').next()) {
+            current = name.trim().to_owned();
+            current.clone()
+        } else {
+            let Some((left, _)) = line.split_once('=') else { continue };
+            join(&current, left.trim())
+        };
+        if name == wanted {
             return Some(index + 1);
         }
+        if holds(&name) {
+            found = Some((name.len(), index + 1)).max(found);
+        }
     }
-    found
+    found.map(|(_, line)| line)
 }
 
 #[cfg(test)]
@@ -156,5 +166,13 @@ mod tests {
         assert_eq!(line_of_key(text, "server", "port"), Some(4));
         assert_eq!(line_of_key(text, "disk", "absent"), Some(5));
         assert_eq!(line_of_key(text, "log", "access"), None);
+        for text in [
+            "[kernel]\n[kernel.tailor]\nvfs = true\n",
+            "[kernel]\n\ntailor.vfs = true\n",
+            "[kernel]\n\ntailor = { vfs = true }\n",
+            "name = 'x'\n\nkernel.tailor.vfs = true\n",
+        ] {
+            assert_eq!(line_of_key(text, "kernel.tailor", "vfs"), Some(3), "{text}");
+        }
     }
 }

@@ -5,15 +5,17 @@
 //! follows from several values together is the business of [`crate::plan`].
 
 mod load;
+mod profile;
 mod values;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 pub use load::{Project, load};
+pub use profile::{Profile, TailorSpec};
 pub use values::{Cidr, DiskSize, Hostname, KernelValue, Mtu, Port, Symbol};
 
 /// A whole `appliance.toml`.
@@ -161,39 +163,11 @@ pub enum AccessLog {
 pub struct KernelSpec {
     /// What matters more, speed or protection.
     pub profile: Profile,
+    /// What is left out, where it is not as the profile has it.
+    pub tailor: TailorSpec,
     /// Appended to the kernel's command line.
     pub command_line: String,
     /// Further options by name without `CONFIG_`: true, false, a number or a
     /// text.
     pub options: BTreeMap<Symbol, KernelValue>,
-}
-
-/// What a kernel is made for, beyond serving.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Profile {
-    /// As fast as it gets.
-    #[default]
-    Fast,
-    /// Whatever protects is on, and the server runs as a user without rights, under
-    /// a filter of its system calls.
-    Hardened,
-}
-
-impl Profile {
-    /// What an image of the profile gives up, as the end of a sentence.
-    pub fn gives_up(self) -> &'static str {
-        match self {
-            Self::Fast => "users, permissions and security modules inside the guest",
-            Self::Hardened => "speed, for a server without rights in a kernel that checks itself",
-        }
-    }
-
-    /// The name in a file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fast => "fast",
-            Self::Hardened => "hardened",
-        }
-    }
 }

@@ -1,0 +1,74 @@
+//! What is left out of the kernel, checked against the rest of the specification.
+//!
+//! The bypass of `vfs` reaches ext3, ext4, tmpfs, ramfs and sockets; those are all
+//! the storages that there are ([`super::Storage`]), so it needs no check of its own.
+
+use host::Problem;
+use kernel::{Measure, Tailor};
+
+use crate::spec::{KernelValue, Profile, Project};
+
+/// The section of the file.
+const SECTION: &str = "kernel.tailor";
+
+/// A measure that makes sense only with another, and why.
+const NEEDS: [(Measure, Measure, &str); 2] = [
+    (Measure::Dac, Measure::Lsm, "mode bits are meaningless only in a kernel without users"),
+    (Measure::Vfs, Measure::Dac, "a path that is remembered is not asked for permission again"),
+];
+
+/// What the kernel of a project leaves out.
+///
+/// # Errors
+/// Refused where one measure needs another, where the profile has what a measure
+/// leaves out, and where `kernel.options` ask for what an option cannot be with.
+pub(super) fn plan(project: &Project) -> Result<Tailor, Problem> {
+    let spec = &project.spec.kernel;
+    let tailor = spec.tailor.with(spec.profile);
+    if spec.profile == Profile::Hardened && tailor.dac {
+        let what = "the profile hardened runs the server as a user whom mode bits confine";
+        return Err(project.refuse(SECTION, "dac", what).hint("remove it, or use another profile"));
+    }
+    for (measure, needed, why) in NEEDS {
+        if tailor.has(measure) && !tailor.has(needed) {
+            return Err(unfulfilled(project, measure, needed, why));
+        }
+    }
+    check_options(project, tailor)?;
+    Ok(tailor)
+}
+
+/// The refusal, at the key that the file has.
+fn unfulfilled(project: &Project, measure: Measure, needed: Measure, why: &str) -> Problem {
+    let spec = &project.spec.kernel;
+    let profile = spec.profile.name();
+    let of_profile = |it| match spec.tailor.get(it) {
+        Some(_) => String::new(),
+        None => format!(" of the profile {profile}"),
+    };
+    if spec.tailor.get(needed).is_some() {
+        let user = of_profile(measure);
+        let what = format!("`{measure}`{user} needs it: {why}");
+        let hint = format!("add `{measure} = false`, or remove `{needed} = false`");
+        project.refuse(SECTION, needed.name(), &what).hint(hint)
+    } else {
+        let what = format!("it needs `{needed}`, which is off in the profile {profile}: {why}");
+        let hint = format!("add `{needed} = true`, or remove `{measure}`");
+        project.refuse(SECTION, measure.name(), &what).hint(hint)
+    }
+}
+
+/// An option of the user's that an option of the menu cannot be together with.
+fn check_options(project: &Project, tailor: Tailor) -> Result<(), Problem> {
+    for (symbol, value) in &project.spec.kernel.options {
+        let clash = tailor.options().find(|option| option.excludes.contains(&symbol.as_str()));
+        if let (KernelValue::Switch(true), Some(option)) = (value, clash) {
+            let (symbol, measure) = (symbol.as_str(), option.measure);
+            let what = format!("{} of `kernel.tailor.{measure}` needs it off", option.symbol);
+            return Err(project
+                .refuse("kernel.options", symbol, &what)
+                .hint(format!("remove it, or add `{measure} = false` to [kernel.tailor]")));
+        }
+    }
+    Ok(())
+}

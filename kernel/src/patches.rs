@@ -1,0 +1,266 @@
+//! The patches to the source, and what becomes of one whose option is off.
+//!
+//! Later patches have lines of earlier ones in their context, in two files that the
+//! series itself makes: the menu and its header. So of a patch that is left out
+//! exactly that is applied which goes into files of the series' own. The kernel's
+//! files stay as they are upstream, and a release to which the patch does not fit any
+//! more can be built without it.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use host::{Command, Problem, failed};
+
+use crate::tailor::{OPTIONS, Tailor};
+use crate::tree;
+
+/// A directory of `NNNN-name.patch` files in the form of `git format-patch`.
+#[derive(Clone, Copy, Debug)]
+pub struct Patches<'a> {
+    /// The directory.
+    pub dir: &'a Path,
+    /// Which measures are taken; a patch of no measure is always applied.
+    pub tailor: Tailor,
+    /// The release of the kernel that all of them were tested with.
+    pub tested: &'a str,
+}
+
+/// A patch.
+struct Patch {
+    /// Its file name.
+    name: String,
+    text: String,
+    /// Whether it belongs to a measure that is not taken.
+    is_left_out: bool,
+}
+
+impl Patches<'_> {
+    /// Applies them to an unpacked source, in the order of their names.
+    ///
+    /// # Errors
+    /// Failed when one does not apply exactly: with its name, the hunk, and the
+    /// release that it was tested with.
+    pub fn apply(&self, tree: &Path, log: &Path) -> Result<()> {
+        let mut own = BTreeSet::new();
+        for patch in self.read()? {
+            own.extend(patch.parts().filter(|part| is_new(part)).map(path_of).map(str::to_owned));
+            let wanted = |part: &&str| !patch.is_left_out || own.contains(path_of(part));
+            let text: String = patch.parts().filter(wanted).collect();
+            if !text.is_empty() {
+                apply(&text, tree, log)
+                    .with_context(|| format!("applying {}", patch.name))?
+                    .map_err(|hunks| self.misfit(&patch.name, &hunks, tree, log))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self) -> Result<Vec<Patch>> {
+        let mut files: Vec<PathBuf> = Vec::new();
+        for entry in self.dir.read_dir().with_context(|| self.reading(self.dir))? {
+            let path = entry?.path();
+            if path.extension() == Some(OsStr::new("patch")) {
+                files.push(path);
+            }
+        }
+        files.sort();
+        files.iter().map(|path| self.read_one(path)).collect()
+    }
+
+    fn read_one(&self, path: &Path) -> Result<Patch> {
+        let text = fs::read_to_string(path).with_context(|| self.reading(path))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let is_off = |name: &str| {
+            let mut options = OPTIONS.iter().filter(|option| option.patch == name).peekable();
+            options.peek().is_some() && options.all(|option| !self.tailor.has(option.measure))
+        };
+        Ok(Patch { is_left_out: is_off(&name), name, text })
+    }
+
+    fn reading(&self, path: &Path) -> String {
+        format!("reading {}", path.display())
+    }
+
+    /// The error of a patch that does not fit, with the ways out.
+    fn misfit(&self, name: &str, hunks: &str, source: &Path, log: &Path) -> Problem {
+        let release = tree::version(source).unwrap_or_else(|_| "this kernel".into());
+        let what = format!("the patch {name} does not apply exactly to {release}: {hunks}");
+        let mut ways = format!("the newest release that it is known to fit is {}", self.tested);
+        ways.push_str(": build that (--locked)");
+        if let Some(option) = OPTIONS.iter().find(|option| option.patch == name) {
+            ways.push_str(&format!(
+                ", or build without it (`{} = false` in [kernel.tailor])",
+                option.measure
+            ));
+        }
+        ways.push_str(&format!("; the full log is {}", log.display()));
+        failed(what).hint(ways)
+    }
+}
+
+impl Patch {
+    /// The parts of the patch, one for each file; its text is in none of them.
+    fn parts(&self) -> impl Iterator<Item = &str> {
+        const START: &str = "diff --git a/";
+        let starts = self.text.match_indices(START).map(|(at, _)| at);
+        let mut starts: Vec<usize> =
+            starts.filter(|at| *at == 0 || self.text.as_bytes()[at - 1] == b'\n').collect();
+        starts.push(self.text.len());
+        let ranges: Vec<_> = starts.windows(2).map(|pair| pair[0]..pair[1]).collect();
+        ranges.into_iter().map(|range| &self.text[range])
+    }
+}
+
+/// Whether a part makes its file.
+fn is_new(part: &str) -> bool {
+    part.lines().nth(1).is_some_and(|line| line.starts_with("new file mode"))
+}
+
+/// The file that a part is about, in the tree.
+fn path_of(part: &str) -> &str {
+    let first = part.lines().next().unwrap_or_default();
+    first.rsplit_once(" b/").map_or("", |(_, path)| path)
+}
+
+/// Applies a patch without fuzz: every line of its context has to be there, since
+/// a hunk that nearly fits may fit the wrong place. Gives the hunks that do not.
+fn apply(text: &str, tree: &Path, log: &Path) -> Result<Result<(), String>> {
+    let outcome = Command::new("patch")
+        .args(["--strip=1", "--fuzz=0", "--forward", "--batch", "--no-backup-if-mismatch"])
+        .arg("--reject-file=-")
+        .input(text)
+        .current_dir(tree)
+        .log(log)
+        .outcome()?;
+    if outcome.status.success() {
+        return Ok(Ok(()));
+    }
+    Ok(Err(failures(&String::from_utf8_lossy(&outcome.stdout))))
+}
+
+/// What `patch` says about the hunks that failed, each with its file.
+fn failures(said: &str) -> String {
+    let mut file = "a file";
+    let mut found = Vec::new();
+    for line in said.lines() {
+        let line = line.trim_end_matches('.');
+        // The second form quotes the patch, when there is no such file.
+        if let Some(name) =
+            line.strip_prefix("patching file ").or_else(|| line.strip_prefix("|+++ b/"))
+        {
+            file = name;
+        } else if line.contains("FAILED at") || line.ends_with("ignored") {
+            found.push(format!("{file}: {line}"));
+        }
+    }
+    if found.is_empty() { said.trim().replace('\n', "; ") } else { found.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "1\n2\n3\n4\n5\n6\n7\n8\n9\n";
+
+    /// Changes line 5; its context is lines 2 to 8.
+    const PATCH: &str = "From: a\nSubject: [PATCH] five\n\n---\ndiff --git a/dir/file b/dir/file\n\
+        --- a/dir/file\n+++ b/dir/file\n@@ -2,7 +2,7 @@\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8\n";
+
+    /// Makes a file of the series' own, and adds to it.
+    const MENU: &str = "diff --git a/menu b/menu\nnew file mode 100644\n--- /dev/null\n\
+        +++ b/menu\n@@ -0,0 +1 @@\n+menu\n";
+    const ENTRY: &str = "diff --git a/menu b/menu\n--- a/menu\n+++ b/menu\n@@ -1 +1,2 @@\n menu\n\
+        +dac\n";
+
+    /// An unpacked source, and patches.
+    struct Bench {
+        dir: tempfile::TempDir,
+    }
+
+    impl Bench {
+        fn new(file: &str, patches: &[(&str, &str)]) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let makefile = "VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 999\nEXTRAVERSION =\n";
+            fs::create_dir_all(dir.path().join("tree/dir")).unwrap();
+            fs::create_dir(dir.path().join("patches")).unwrap();
+            fs::write(dir.path().join("tree/Makefile"), makefile).unwrap();
+            fs::write(dir.path().join("tree/dir/file"), file).unwrap();
+            for (name, text) in patches {
+                fs::write(dir.path().join("patches").join(name), text).unwrap();
+            }
+            Self { dir }
+        }
+
+        /// The file and the menu after the patches.
+        fn apply(&self, tailor: Tailor) -> Result<(String, String)> {
+            let (patches, tree) = (self.dir.path().join("patches"), self.dir.path().join("tree"));
+            let patches = Patches { dir: &patches, tailor, tested: "6.12.117-1" };
+            patches.apply(&tree, &self.dir.path().join("log"))?;
+            let menu = fs::read_to_string(tree.join("menu")).unwrap_or_default();
+            Ok((fs::read_to_string(tree.join("dir/file"))?, menu))
+        }
+
+        fn failure(&self, tailor: Tailor) -> (String, String) {
+            let problem = self.apply(tailor).unwrap_err().downcast::<Problem>().unwrap();
+            (problem.what, problem.hint.unwrap_or_default())
+        }
+    }
+
+    #[test]
+    fn patches_apply_in_the_order_of_their_names() {
+        let second = PATCH.replace("+five", "+V").replace("-5", "-five");
+        let bench = Bench::new(FILE, &[("0002-v.patch", &second), ("0001-five.patch", PATCH)]);
+        assert_eq!(bench.apply(Tailor::default()).unwrap().0, FILE.replace('5', "V"));
+    }
+
+    #[test]
+    fn lines_may_have_moved() {
+        let moved = format!("0\n0\n{FILE}");
+        let bench = Bench::new(&moved, &[("0001-five.patch", PATCH)]);
+        assert_eq!(bench.apply(Tailor::default()).unwrap().0, moved.replace('5', "five"));
+    }
+
+    #[test]
+    fn a_patch_that_needs_fuzz_is_refused() {
+        let bench = Bench::new(&FILE.replace('8', "eight"), &[("0001-five.patch", PATCH)]);
+        let (what, hint) = bench.failure(Tailor::default());
+        assert_eq!(
+            what,
+            "the patch 0001-five.patch does not apply exactly to 6.12.999: \
+             dir/file: Hunk #1 FAILED at 2"
+        );
+        assert!(hint.contains("known to fit is 6.12.117-1"), "{hint}");
+        assert!(!hint.contains("kernel.tailor"), "{hint}");
+    }
+
+    #[test]
+    fn a_patch_that_fails_names_its_hunk() {
+        let other = "diff --git a/dir/other b/dir/other\n--- a/dir/other\n+++ b/dir/other\n";
+        let two = format!("{PATCH}{other}@@ -1 +1 @@\n-a\n+b\n");
+        let bench = Bench::new(FILE, &[("0001-five.patch", &two)]);
+        let (what, _) = bench.failure(Tailor::default());
+        assert!(what.ends_with("dir/other: 1 out of 1 hunk ignored"), "{what}");
+    }
+
+    #[test]
+    fn a_patch_that_does_not_fit_can_be_left_out() {
+        let (name, patch) = ("0002-tailor-dac.patch", format!("{ENTRY}{PATCH}"));
+        let other = FILE.replace('8', "eight");
+        let bench = Bench::new(&other, &[("0001-menu.patch", MENU), (name, &patch)]);
+        let with_dac = Tailor { dac: true, ..Tailor::CONFIGURATION };
+        let (what, hint) = bench.failure(with_dac);
+        assert!(what.starts_with("the patch 0002-tailor-dac.patch does not apply"), "{what}");
+        assert!(hint.contains("`dac = false` in [kernel.tailor]"), "{hint}");
+
+        let bench = Bench::new(&other, &[("0001-menu.patch", MENU), (name, &patch)]);
+        let (file, menu) = bench.apply(Tailor::CONFIGURATION).unwrap();
+        assert_eq!((&file, &menu[..]), (&other, "menu\ndac\n"));
+
+        let bench = Bench::new(FILE, &[("0001-menu.patch", MENU), (name, &patch)]);
+        let (file, menu) = bench.apply(with_dac).unwrap();
+        assert_eq!((&file[..], &menu[..]), (&FILE.replace('5', "five")[..], "menu\ndac\n"));
+    }
+}

@@ -1,0 +1,207 @@
+//! The tailorings of `[kernel.tailor]`, and what each of them is: a fragment, or
+//! options of the menu "Appliance tailoring" with the patches that add them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::request::{Origin, Requested, Value};
+
+/// What can be left out of a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// Security modules, audit, and users; by configuration alone.
+    Lsm,
+    /// Access control by mode bits.
+    Dac,
+    /// Checks that the environment of an appliance decides.
+    Checks,
+    /// The way through the virtual file system, where it leads to a known place.
+    Vfs,
+    /// The same in the network.
+    Net,
+}
+
+impl Measure {
+    /// Every measure.
+    pub const ALL: [Self; 5] = [Self::Lsm, Self::Dac, Self::Checks, Self::Vfs, Self::Net];
+
+    /// Its key in `[kernel.tailor]`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lsm => "lsm",
+            Self::Dac => "dac",
+            Self::Checks => "checks",
+            Self::Vfs => "vfs",
+            Self::Net => "net",
+        }
+    }
+
+    /// What an image gives up by it beyond the others, as part of a list; nothing
+    /// where it only leaves out work that has no effect.
+    pub fn gives_up(self) -> Option<&'static str> {
+        match self {
+            Self::Lsm => Some("users and security modules inside the guest"),
+            Self::Dac => Some("access control by mode bits"),
+            Self::Checks => Some("the limit on the size of files"),
+            Self::Vfs => Some("file notification"),
+            Self::Net => None,
+        }
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which measures a kernel takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tailor {
+    /// [`Measure::Lsm`]
+    pub lsm: bool,
+    /// [`Measure::Dac`]
+    pub dac: bool,
+    /// [`Measure::Checks`]
+    pub checks: bool,
+    /// [`Measure::Vfs`]
+    pub vfs: bool,
+    /// [`Measure::Net`]
+    pub net: bool,
+}
+
+impl Tailor {
+    /// By configuration alone: no patch is applied.
+    pub const CONFIGURATION: Self =
+        Self { lsm: true, dac: false, checks: false, vfs: false, net: false };
+
+    /// Whether a measure is taken.
+    pub fn has(self, measure: Measure) -> bool {
+        match measure {
+            Measure::Lsm => self.lsm,
+            Measure::Dac => self.dac,
+            Measure::Checks => self.checks,
+            Measure::Vfs => self.vfs,
+            Measure::Net => self.net,
+        }
+    }
+
+    /// The measures that are taken.
+    pub fn measures(self) -> impl Iterator<Item = Measure> {
+        Measure::ALL.into_iter().filter(move |measure| self.has(*measure))
+    }
+
+    /// The options of the menu that are on.
+    pub fn options(self) -> impl Iterator<Item = &'static MenuOption> {
+        OPTIONS.iter().filter(move |option| self.has(option.measure))
+    }
+
+    /// A value for every option of the menu: those that are off are requested, too, so
+    /// that nobody switches on by hand what was not patched in.
+    pub(crate) fn requests(self) -> impl Iterator<Item = Requested> {
+        OPTIONS.iter().map(move |option| Requested {
+            symbol: option.symbol.to_owned(),
+            value: Value::Switch(self.has(option.measure)),
+            why: option.why.to_owned(),
+            origin: Origin::Tailor(option.measure),
+        })
+    }
+}
+
+/// An option of the menu "Appliance tailoring".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MenuOption {
+    /// Its name without `CONFIG_`.
+    pub symbol: &'static str,
+    /// The measure that it belongs to.
+    pub measure: Measure,
+    /// The patch that adds it; without the measure only that part of it is applied
+    /// which touches none of the kernel's own files ([`crate::Patches`]).
+    pub patch: &'static str,
+    /// What it does.
+    pub why: &'static str,
+    /// Options that it cannot be together with, as its `depends on` says.
+    pub excludes: &'static [&'static str],
+}
+
+/// The whole menu, in the order of the patches.
+pub const OPTIONS: &[MenuOption] = &[
+    MenuOption {
+        symbol: "TAILOR_DAC",
+        measure: Measure::Dac,
+        patch: "0002-tailor-dac.patch",
+        why: "mode bits refuse the only user nothing, so they are not looked at",
+        excludes: &["MULTIUSER"],
+    },
+    MenuOption {
+        symbol: "TAILOR_CHECKS",
+        measure: Measure::Checks,
+        patch: "0003-tailor-checks.patch",
+        why: "the environment of an appliance decides what these checks test",
+        excludes: &[],
+    },
+    MenuOption {
+        symbol: "TAILOR_PATH",
+        measure: Measure::Vfs,
+        patch: "0004-tailor-path.patch",
+        why: "a path that was looked up before is found in one step",
+        excludes: &["MULTIUSER", "SMP", "PREEMPT", "PREEMPT_RT"],
+    },
+    MenuOption {
+        symbol: "TAILOR_READ",
+        measure: Measure::Vfs,
+        patch: "0005-tailor-read.patch",
+        why: "what is in the page cache is copied at once",
+        excludes: &[],
+    },
+    MenuOption {
+        symbol: "TAILOR_SOCKET",
+        measure: Measure::Vfs,
+        patch: "0006-tailor-socket.patch",
+        why: "a socket is read and written without what only files need",
+        excludes: &["FSNOTIFY", "DNOTIFY", "INOTIFY_USER", "FANOTIFY"],
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// What the patches add to the menu, each with the name of its patch.
+    fn menu() -> Vec<(String, String)> {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("patches");
+        let mut found = Vec::new();
+        for entry in dir.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "patch") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let symbols = text.lines().filter_map(|line| line.strip_prefix("+config TAILOR_"));
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            found.extend(symbols.map(|symbol| (name.clone(), format!("TAILOR_{symbol}"))));
+        }
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn the_table_is_what_the_patches_add() {
+        let table = OPTIONS.iter().map(|it| (it.patch.to_owned(), it.symbol.to_owned()));
+        assert_eq!(table.collect::<Vec<_>>(), menu());
+    }
+
+    #[test]
+    fn options_are_on_with_their_measure() {
+        let tailor = Tailor { vfs: true, ..Tailor::default() };
+        let on: Vec<_> = tailor.requests().filter(|it| it.value == Value::Switch(true)).collect();
+        assert!(on.iter().any(|it| it.symbol == "TAILOR_READ"), "{on:?}");
+        assert_eq!(on.len(), tailor.options().count());
+        assert_eq!(tailor.requests().count(), OPTIONS.len());
+    }
+}
