@@ -5,8 +5,10 @@ mod initramfs;
 mod kernel;
 mod notices;
 mod output;
+mod package;
 pub(crate) mod program;
 mod server;
+mod sign;
 mod tools;
 
 use std::path::PathBuf;
@@ -14,7 +16,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use host::Command;
+use host::{Command, refused};
 
 use crate::cache::Cache;
 use crate::cli::BuildArgs;
@@ -28,6 +30,8 @@ use crate::sources::{FetchOptions, Fetcher};
 use crate::spec;
 use crate::target::Target;
 use crate::text::{duration, size};
+use sign::Signer;
+pub use sign::Signing;
 
 /// What is asked of a build.
 #[derive(Clone, Debug)]
@@ -40,6 +44,8 @@ pub struct Request {
     pub out: Option<PathBuf>,
     /// Disk images to write.
     pub formats: Vec<Format>,
+    /// What the package is signed with.
+    pub signing: Option<Signing>,
     /// Where sources may come from.
     pub fetch: FetchOptions,
     /// The directory of the cache.
@@ -93,6 +99,7 @@ pub fn carry_out(request: &Request, plan: &Plan, progress: &Progress) -> Result<
         .clone()
         .unwrap_or_else(|| PathBuf::from(format!("build/{}-{}", plan.name, plan.target.name())));
     output::check_place(&place)?;
+    let signer = signer(request, plan)?;
     let bench = Bench::new(request, plan, progress);
     let _shared = bench.cache.share(progress)?;
 
@@ -100,7 +107,20 @@ pub fn carry_out(request: &Request, plan: &Plan, progress: &Progress) -> Result<
     let server = server::build(&bench)?;
     let init = program::INIT.build(&bench.cache, progress)?.join("init");
     let initramfs = initramfs::build(&bench, &server, &init)?;
-    output::write(&bench, &place, &request.formats, output::Parts { kernel, server, initramfs })
+    let wanted = output::Wanted { formats: &request.formats, signer: signer.as_ref() };
+    output::write(&bench, &place, &wanted, output::Parts { kernel, server, initramfs })
+}
+
+/// What the package is signed with, looked at before anything is compiled.
+fn signer<'a>(request: &'a Request, plan: &Plan) -> Result<Option<Signer<'a>>> {
+    let Some(signing) = &request.signing else { return Ok(None) };
+    if plan.vmware.is_none() {
+        let name = plan.target.name();
+        return Err(refused(format!("--sign: there is no package to sign for the target {name}"))
+            .hint("add --target vmware, or leave --sign and --cert out")
+            .into());
+    }
+    Signer::new(signing).map(Some)
 }
 
 /// Carries out `appliance build`.
@@ -137,7 +157,12 @@ fn request(args: &BuildArgs) -> Request {
         project: args.project.clone().unwrap_or_else(|| home::repository().join("examples/hello")),
         target: args.target,
         out: args.output.clone(),
-        formats: args.format.clone(),
+        formats: args.format.clone().unwrap_or_else(|| args.target.formats()),
+        signing: args
+            .sign
+            .clone()
+            .zip(args.cert.clone())
+            .map(|(key, certificate)| Signing { key, certificate }),
         fetch: FetchOptions { locked: args.locked, offline: args.offline, overrides },
         cache: home::cache(),
     }

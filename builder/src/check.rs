@@ -76,7 +76,7 @@ pub fn check(out: &Path, tell: impl Fn(&Verdict)) -> Result<Report> {
     let manifest = Manifest::read(out)?;
     let accelerator = run::accelerator()?;
     run::announce(&accelerator);
-    let has_disk = manifest.files.keys().any(|name| name.starts_with("disk."));
+    let has_disk = manifest.disk().is_some();
     let ways = Firmware::ALL.iter().filter(|firmware| has_disk || !firmware.needs_disk());
     let mut verdicts = Vec::new();
     for firmware in ways {

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::disk::Format;
+use crate::export::Engine;
 use crate::run::Firmware;
+use crate::spec::FirmwareKind;
 use crate::target::Target;
 
 /// Builds a bootable virtual-machine image around one server program
@@ -52,6 +54,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write what libvirt, Proxmox VE or KubeVirt needs to run an image
+    Export(ExportArgs),
     /// Show what this machine has and lacks for building
     Doctor {
         /// Print it as JSON
@@ -101,9 +105,16 @@ pub struct BuildArgs {
     /// The directory to make [default: build/NAME-TARGET]
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::DirPath)]
     pub output: Option<PathBuf>,
-    /// Disk images to write, with commas between
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "qcow2")]
-    pub format: Vec<Format>,
+    /// Disk images to write, with commas between [default: qcow2; for vmware none
+    /// beside the package]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub format: Option<Vec<Format>>,
+    /// Sign the package for VMware with this private key
+    #[arg(long, value_name = "KEY", requires = "cert", value_hint = ValueHint::FilePath)]
+    pub sign: Option<PathBuf>,
+    /// The certificate of the key, in PEM
+    #[arg(long, value_name = "CERT", requires = "sign", value_hint = ValueHint::FilePath)]
+    pub cert: Option<PathBuf>,
     /// Print the manifest as JSON when done
     #[arg(long)]
     pub json: bool,
@@ -131,6 +142,27 @@ pub struct BuildArgs {
     /// Say why each step runs
     #[arg(short, long)]
     pub verbose: bool,
+}
+
+/// What `appliance export` takes.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// What is to run it
+    #[arg(value_enum)]
+    pub engine: Engine,
+    /// The directory of a build
+    #[command(flatten)]
+    pub out: Out,
+    /// The directory to make [default: OUT-ENGINE]
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: Option<PathBuf>,
+    /// How the machine starts [default: bios; for vmware as its package says]
+    #[arg(long, value_enum)]
+    pub firmware: Option<FirmwareKind>,
+    /// What the cluster calls the container image [default:
+    /// localhost:5000/NAME:latest]
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
 }
 
 /// What `appliance run` takes.

@@ -10,6 +10,7 @@ pub mod clean;
 pub mod cli;
 pub mod disk;
 pub mod doctor;
+pub mod export;
 pub mod generate;
 pub mod home;
 pub mod inspect;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use appliance::cli::{Cli, Command};
-use appliance::{bench, build, check, clean, doctor, generate, inspect, new, report, run};
+use appliance::{bench, build, check, clean, doctor, export, generate, inspect, new, report, run};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -27,6 +27,7 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Bench(args) => bench::command(&args),
         Command::Profile(args) => bench::profile(&args),
         Command::Inspect { image, json } => inspect::command(&image, json),
+        Command::Export(args) => export::command(&args),
         Command::Doctor { json } => doctor::command(json),
         Command::Clean { sources, dry_run } => clean::command(sources, dry_run),
         Command::Schema => generate::schema(),

@@ -12,9 +12,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use host::refused;
 use kernel::Tailor;
+use qemu::DiskFormat;
 use serde::{Deserialize, Serialize};
 
-use crate::spec::Profile;
+use crate::spec::{FirmwareKind, Profile};
 
 /// The name of the manifest in an output directory.
 pub const FILE_NAME: &str = "manifest.json";
@@ -51,6 +52,9 @@ pub struct Manifest {
     pub storage: Storage,
     /// The smallest guest memory that serves, in MiB.
     pub memory: Memory,
+    /// What the package says of its virtual machine, if there is a package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vmware: Option<Vmware>,
     /// Every file of the site.
     pub site: Vec<SiteFile>,
     /// Every entry of the initramfs, and why it is there.
@@ -115,6 +119,21 @@ pub struct Memory {
     pub uefi: u32,
 }
 
+/// What a package for VMware says of its virtual machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Vmware {
+    /// The version of the virtual hardware.
+    pub hardware_version: String,
+    /// The guest operating system, as VMware names it.
+    pub guest_id: String,
+    /// The firmware that starts the machine.
+    pub firmware: FirmwareKind,
+    /// The name of its network.
+    pub network: String,
+    /// Its memory in MiB.
+    pub memory: u32,
+}
+
 /// One file of the site.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SiteFile {
@@ -173,6 +192,16 @@ pub fn encode_path(path: &Path) -> String {
 }
 
 impl Manifest {
+    /// The disk image that QEMU is given, if there is one that it reads.
+    pub fn disk(&self) -> Option<(String, DiskFormat)> {
+        let candidates = [
+            ("disk.qcow2".to_owned(), DiskFormat::Qcow2),
+            ("disk.raw".to_owned(), DiskFormat::Raw),
+            (format!("{}.vmdk", self.name), DiskFormat::Vmdk),
+        ];
+        candidates.into_iter().find(|(name, _)| self.files.contains_key(name))
+    }
+
     /// Whether a directory holds a manifest, of whatever version.
     pub fn is_in(out: &Path) -> bool {
         let Ok(text) = fs::read(out.join(FILE_NAME)) else { return false };

@@ -9,6 +9,7 @@ mod server;
 mod tailor;
 #[cfg(test)]
 mod tests;
+mod vmware;
 
 use anyhow::Result;
 use host::{Digest, digest_bytes};
@@ -21,6 +22,7 @@ use crate::target::Target;
 pub use kernel::{Kernel, Variation};
 pub use network::Network;
 pub use server::Server;
+pub use vmware::Vmware;
 
 /// What is to be built.
 #[derive(Debug)]
@@ -41,6 +43,9 @@ pub struct Plan {
     pub storage: Storage,
     /// The smallest memory that serves.
     pub memory: Memory,
+    /// What a package for VMware says of its virtual machine; none for another
+    /// target.
+    pub vmware: Option<Vmware>,
 }
 
 /// Where the guest keeps the site.
@@ -73,6 +78,7 @@ impl Plan {
         let server = server::plan(project, &network, &site)?;
         let kernel = kernel::plan(project, target, &storage, &network)?;
         let memory = memory(&storage, site.bytes());
+        let vmware = vmware::plan(project, target, &memory)?;
         Ok(Self {
             name: spec.name.to_string(),
             target,
@@ -82,6 +88,7 @@ impl Plan {
             site,
             storage,
             memory,
+            vmware,
         })
     }
 

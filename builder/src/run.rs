@@ -11,8 +11,8 @@ use clap::ValueEnum;
 use host::{Interrupted, Problem, failed, refused, take_interrupt};
 use ipnet::IpNet;
 use qemu::{
-    Accelerator, Disk, DiskBus, DiskFormat, Ended, Engine, Guest, Kernel, LocalPort, Machine,
-    Network, Nic, Start, Tap, UserNetwork, WaitError,
+    Accelerator, Disk, DiskBus, Ended, Engine, Guest, Kernel, LocalPort, Machine, Network, Nic,
+    Start, Tap, UserNetwork, WaitError,
 };
 use serde::Serialize;
 
@@ -133,11 +133,7 @@ pub fn devices(target: Target, firmware: Firmware) -> (DiskBus, Nic) {
 }
 
 fn disk(out: &Path, manifest: &Manifest) -> Result<Disk> {
-    let formats = [("disk.qcow2", DiskFormat::Qcow2), ("disk.raw", DiskFormat::Raw)];
-    let (name, format) = formats
-        .into_iter()
-        .find(|(name, _)| manifest.files.contains_key(*name))
-        .ok_or_else(|| {
+    let (name, format) = manifest.disk().ok_or_else(|| {
         refused(format!("{} holds no disk image that QEMU reads", out.display()))
             .hint("build it with --format qcow2")
     })?;

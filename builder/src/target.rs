@@ -3,6 +3,8 @@
 use anyhow::Result;
 use host::refused;
 
+use crate::disk::Format;
+
 /// A hypervisor that an image is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Target {
@@ -26,6 +28,15 @@ impl Target {
                 .hint("build it again with `appliance build`")
                 .into()
         })
+    }
+
+    /// The disk images that are written unless others are asked for. A package has
+    /// one of its own.
+    pub fn formats(self) -> Vec<Format> {
+        match self {
+            Self::Kvm => vec![Format::Qcow2],
+            Self::Vmware => Vec::new(),
+        }
     }
 
     /// The name on the command line and in directories.

@@ -57,6 +57,8 @@ pub enum DiskFormat {
     Raw,
     /// QEMU's own format.
     Qcow2,
+    /// VMware's, as packages hold it.
+    Vmdk,
 }
 
 /// A disk. What the guest writes is gone when the machine ends.
@@ -221,6 +223,7 @@ impl Disk {
         let format = match self.format {
             DiskFormat::Raw => "raw",
             DiskFormat::Qcow2 => "qcow2",
+            DiskFormat::Vmdk => "vmdk",
         };
         let mut options = format!("if=none,id=disk,format={format},snapshot=on");
         if let Some(Throttle { operations, bytes }) = self.throttle {

@@ -10,18 +10,28 @@ use host::{
     Lock, StagedDir, check_interrupt, digest_bytes, digest_file, refused, write_atomically,
 };
 
+use super::package::{self, Contents};
+use super::sign::Signer;
 use super::{Bench, Built, initramfs, kernel, server, tools};
 use crate::cache::{Inputs, key};
 use crate::disk::site::EntryKind;
 use crate::disk::{self, Boot, Disk, Format, Guids, Volume};
 use crate::manifest::{self, InitramfsEntry, LAYOUT, Manifest, OutputFile, SiteFile, SourceRecord};
-use crate::plan::{Plan, Storage};
+use crate::plan::{Plan, Storage, Vmware};
 
 /// What the steps before have made.
 pub(super) struct Parts {
     pub kernel: kernel::Built,
     pub server: server::Built,
     pub initramfs: initramfs::Built,
+}
+
+/// What is to be written beside the parts.
+pub(super) struct Wanted<'a> {
+    /// Disk images.
+    pub formats: &'a [Format],
+    /// What the package is signed with, if there is one and it is signed.
+    pub signer: Option<&'a Signer<'a>>,
 }
 
 /// Refuses to replace what we have not made.
@@ -43,14 +53,9 @@ pub(super) fn check_place(place: &Path) -> Result<()> {
 ///
 /// # Errors
 /// When something cannot be made or written; the place is then as it was.
-pub(super) fn write(
-    bench: &Bench,
-    place: &Path,
-    formats: &[Format],
-    parts: Parts,
-) -> Result<Built> {
+pub(super) fn write(bench: &Bench, place: &Path, wanted: &Wanted, parts: Parts) -> Result<Built> {
     let tools = tools::of_disk()?;
-    let inputs = inputs(bench.plan, formats, &parts, &tools)?;
+    let inputs = inputs(bench.plan, wanted, &parts, &tools)?;
     let key = key(&inputs);
     let _lock = lock(bench, place)?;
     if let Some(manifest) = unchanged(place, &key) {
@@ -61,10 +66,11 @@ pub(super) fn write(
     let staged = StagedDir::new(place)?;
     let line = bench.progress.begin("write the output");
     let dir = staged.path();
-    for format in formats {
+    for format in wanted.formats {
         check_interrupt()?;
         disk::write(&disk, *format, &dir.join(format.file_name()))?;
     }
+    write_package(bench.plan, wanted, &parts, &disk, dir)?;
     copy_parts(bench.plan, &parts, dir)?;
     let manifest = manifest(bench.plan, &parts, key, tools, dir)?;
     let mut text = serde_json::to_vec_pretty(&manifest)?;
@@ -73,6 +79,20 @@ pub(super) fn write(
     staged.commit()?;
     line.done();
     Ok(Built { out: place.to_owned(), manifest, unchanged: false })
+}
+
+/// Writes the package of a target that has one.
+fn write_package(
+    plan: &Plan,
+    wanted: &Wanted,
+    parts: &Parts,
+    disk: &Path,
+    dir: &Path,
+) -> Result<()> {
+    let Some(vmware) = &plan.vmware else { return Ok(()) };
+    check_interrupt()?;
+    let (server, kernel) = (parts.server.describe(plan), parts.kernel.release.as_str());
+    Contents { plan, vmware, server, kernel, disk, signer: wanted.signer }.write(dir)
 }
 
 /// Builds into the same place take turns.
@@ -92,7 +112,10 @@ fn unchanged(place: &Path, key: &str) -> Option<Manifest> {
     sound.then_some(manifest)
 }
 
-fn inputs(plan: &Plan, formats: &[Format], parts: &Parts, tools: &Inputs) -> Result<Inputs> {
+/// The inputs of the output directory that are none of the disk's.
+const NO_DISK: [&str; 3] = ["formats", "package", "certificate"];
+
+fn inputs(plan: &Plan, wanted: &Wanted, parts: &Parts, tools: &Inputs) -> Result<Inputs> {
     let mut inputs = tools.clone();
     inputs.insert("kernel".into(), digest_file(&parts.kernel.dir.join("vmlinuz"))?.to_string());
     inputs.insert("initramfs".into(), digest_file(&parts.initramfs.file)?.to_string());
@@ -100,7 +123,13 @@ fn inputs(plan: &Plan, formats: &[Format], parts: &Parts, tools: &Inputs) -> Res
     inputs.insert("plan".into(), format!("{} {:?}", plan.name, plan.storage));
     inputs.insert("profile".into(), plan.kernel.profile.gives_up(plan.kernel.needs.tailor));
     inputs.insert("site".into(), plan.site.digest().to_string());
-    inputs.insert("formats".into(), format!("{formats:?}"));
+    inputs.insert("formats".into(), format!("{:?}", wanted.formats));
+    if let Some(vmware) = &plan.vmware {
+        inputs.insert("package".into(), format!("{vmware:?}"));
+    }
+    if let Some(signer) = wanted.signer {
+        inputs.insert("certificate".into(), signer.certificates.clone());
+    }
     inputs.insert("sources".into(), serde_json::to_string(&sources(parts))?);
     inputs.insert("builder".into(), tools::of_builder()?);
     Ok(inputs)
@@ -120,8 +149,8 @@ fn make_disk(bench: &Bench, parts: &Parts, inputs: &Inputs) -> Result<PathBuf> {
         cmdline: &plan.kernel.cmdline,
     };
     let disk = Disk { boot, volume, guids: Guids::derive(plan.seed()) };
-    // The formats are written from the disk, and are no input of it.
-    let inputs = inputs.clone().into_iter().filter(|(name, _)| name != "formats").collect();
+    let inputs = inputs.clone().into_iter();
+    let inputs = inputs.filter(|(name, _)| !NO_DISK.contains(&name.as_str())).collect();
     let out = bench
         .cache
         .step("disk", "make the disk", &inputs, bench.progress, |job| disk.make(job).map(drop))?;
@@ -154,8 +183,10 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::copy(from, to).map(drop).map_err(|error| host::explain_io(error, to))
 }
 
-fn why(name: &str) -> &'static str {
-    FILES.iter().find(|(file, _)| *file == name).map_or("the disk", |(_, why)| why)
+fn why(plan: &Plan, name: &str) -> &'static str {
+    let names = package::Names::of(&plan.name);
+    let mut known = FILES.into_iter().chain(names.why());
+    known.find(|(file, _)| *file == name).map_or("the disk", |(_, why)| why)
 }
 
 fn sources(parts: &Parts) -> Vec<SourceRecord> {
@@ -173,7 +204,7 @@ fn manifest(
     for (name, sha256) in crate::cache::digests(dir)? {
         let name = name.to_string_lossy().into_owned();
         let bytes = dir.join(&name).metadata().with_context(|| format!("reading {name}"))?.len();
-        let why = why(&name).to_owned();
+        let why = why(plan, &name).to_owned();
         files.insert(name, OutputFile { bytes, sha256, why });
     }
     Ok(Manifest {
@@ -194,6 +225,7 @@ fn manifest(
         },
         storage: storage(plan),
         memory: plan.memory,
+        vmware: plan.vmware.as_ref().map(vmware),
         site: site(plan),
         initramfs: parts.initramfs.entries.iter().map(entry).collect(),
         sources: sources(parts),
@@ -210,6 +242,16 @@ fn storage(plan: &Plan) -> manifest::Storage {
             read_only,
         },
         Storage::Ram => manifest::Storage::Ram,
+    }
+}
+
+fn vmware(vmware: &Vmware) -> manifest::Vmware {
+    manifest::Vmware {
+        hardware_version: vmware.hardware_version.name(),
+        guest_id: vmware.guest_id.into(),
+        firmware: vmware.firmware,
+        network: vmware.network.clone(),
+        memory: vmware.memory,
     }
 }
 

@@ -25,7 +25,7 @@ pub use ext3::Volume;
 pub use fat::Boot;
 
 /// The time of everything on a disk, in seconds since 1970: the start of 2026.
-const TIME: u32 = 1_767_225_600;
+pub(crate) const TIME: u32 = 1_767_225_600;
 /// Where the first partition is, in bytes.
 const FIRST_PARTITION: u64 = 1 << 20;
 
@@ -166,7 +166,7 @@ pub fn write(disk: &Path, format: Format, place: &Path) -> Result<()> {
 }
 
 /// [`explain_io`] of an error that may be another.
-fn explain(error: anyhow::Error, place: &Path) -> anyhow::Error {
+pub(crate) fn explain(error: anyhow::Error, place: &Path) -> anyhow::Error {
     match error.downcast::<io::Error>() {
         Ok(error) => explain_io(error, place),
         Err(error) => error.context(format!("writing {}", place.display())),

@@ -89,6 +89,11 @@ impl Site {
         &self.entries
     }
 
+    /// How many files there are.
+    pub fn files(&self) -> usize {
+        self.entries.iter().filter(|entry| matches!(entry.kind, EntryKind::File { .. })).count()
+    }
+
     /// The sum of the sizes of all files.
     pub fn bytes(&self) -> u64 {
         self.entries.iter().map(Entry::bytes).sum()

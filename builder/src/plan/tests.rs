@@ -18,17 +18,25 @@ gateways = [\"10.0.2.2\", \"fe80::1\"]
 
 /// The plan of a project with this file.
 fn plan(text: &str) -> Result<Plan> {
+    plan_for(Target::Kvm, text)
+}
+
+fn plan_for(target: Target, text: &str) -> Result<Plan> {
     let dir = tempfile::tempdir()?;
     fs::create_dir(dir.path().join("site"))?;
     fs::write(dir.path().join("site/index.html"), "x")?;
     fs::write(dir.path().join("appliance.toml"), text)?;
-    Plan::new(&spec::load(dir.path())?, Target::Kvm)
+    Plan::new(&spec::load(dir.path())?, target)
 }
 
 /// The refusal of the file with one text put in place of another.
 fn refusal(old: &str, new: &str) -> String {
+    refusal_for(Target::Kvm, old, new)
+}
+
+fn refusal_for(target: Target, old: &str, new: &str) -> String {
     assert!(GOOD.contains(old), "{old}");
-    let error = plan(&GOOD.replace(old, new)).unwrap_err();
+    let error = plan_for(target, &GOOD.replace(old, new)).unwrap_err();
     let problem = error.downcast_ref::<Problem>().unwrap();
     assert_eq!(problem.kind, host::Kind::Refused);
     problem.what.rsplit("appliance.toml:").next().unwrap_or_default().to_owned()
@@ -131,4 +139,26 @@ fn measures_that_cannot_be() {
         let said = problem.what.rsplit("appliance.toml:").next().unwrap_or_default();
         assert!(said.starts_with(what), "{said}");
     }
+}
+
+#[test]
+fn a_package_for_vmware() {
+    let kvm = plan(GOOD).unwrap();
+    assert_eq!(kvm.vmware, None);
+    let vmware = plan_for(Target::Vmware, GOOD).unwrap().vmware.unwrap();
+    assert_eq!(vmware.hardware_version.name(), "vmx-14");
+    assert_eq!((vmware.network.as_str(), vmware.memory), ("VM Network", 64));
+    let section = "[vmware]\nfirmware = \"uefi\"\n[network]";
+    let uefi = plan_for(Target::Vmware, &GOOD.replace("[network]", section)).unwrap();
+    assert_eq!(uefi.vmware.unwrap().memory, 96);
+}
+
+#[test]
+fn what_vmware_has_not() {
+    let said = refusal_for(Target::Vmware, "\"web\"", "\"Com7\"");
+    assert!(said.starts_with("1: `name`: Windows keeps `com7` for a device"), "{said}");
+    assert!(plan(&GOOD.replace("\"web\"", "\"com7\"")).is_ok());
+    let section = "[vmware]\nhardware-version = \"vmx-07\"\nfirmware = \"uefi\"\n[network]";
+    let said = refusal_for(Target::Vmware, "[network]", section);
+    assert_eq!(said, "6: `vmware.firmware`: hardware version vmx-07 has no UEFI");
 }

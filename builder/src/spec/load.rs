@@ -155,6 +155,19 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_value_has_its_line_and_a_suggestion() {
+        for (key, value, near) in [
+            ("hardware-version", "vmx14", "vmx-14"),
+            ("guest-id", "other4xlinux64", "other4xLinux64Guest"),
+            ("firmware", "ufei", "uefi"),
+        ] {
+            let said = problem(&format!("{GOOD}[vmware]\n{key} = '{value}'\n"));
+            assert!(said.starts_with("a.toml:7: unknown "), "{said}");
+            assert!(said.ends_with(&format!("did you mean `{near}`?")), "{said}");
+        }
+    }
+
+    #[test]
     fn a_missing_section_is_named() {
         let said = problem("name = 'x'\n[server]\nroot = 'site'\n");
         assert!(said.contains("network"), "{said}");

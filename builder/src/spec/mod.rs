@@ -6,7 +6,9 @@
 
 mod load;
 mod profile;
+#[macro_use]
 mod values;
+mod vmware;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,6 +19,7 @@ use serde::Deserialize;
 pub use load::{Project, load};
 pub use profile::{Profile, TailorSpec};
 pub use values::{Cidr, DiskSize, Hostname, KernelValue, Mtu, Port, Symbol};
+pub use vmware::{FirmwareKind, GuestId, HardwareVersion, NetworkName, VmwareSpec};
 
 /// A whole `appliance.toml`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -37,6 +40,9 @@ pub struct Spec {
     /// Additions to the derived kernel configuration.
     #[serde(default)]
     pub kernel: KernelSpec,
+    /// What a package for VMware says of the virtual machine.
+    #[serde(default)]
+    pub vmware: VmwareSpec,
 }
 
 /// Section `[server]`.

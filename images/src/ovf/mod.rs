@@ -52,6 +52,8 @@ pub struct DiskFile<'a> {
     pub bytes: u64,
     /// The size of the disk in it, in bytes.
     pub capacity: u64,
+    /// How much of that the file holds, in bytes; the rest is zeros.
+    pub populated: u64,
 }
 
 /// The firmware of a virtual machine.
@@ -148,7 +150,8 @@ impl Descriptor<'_> {
             .with("ovf:capacityAllocationUnits", "byte")
             .with("ovf:diskId", DISK)
             .with("ovf:fileRef", FILE)
-            .with("ovf:format", names::STREAM_OPTIMIZED);
+            .with("ovf:format", names::STREAM_OPTIMIZED)
+            .with("ovf:populatedSize", self.disk.populated);
         section("DiskSection", "The disks").child(disk)
     }
 
@@ -323,7 +326,7 @@ mod tests {
             name,
             product: Product { name: "a product", version: "1", class: "appliance" },
             annotation: "one\ntwo",
-            disk: DiskFile { name: "a.vmdk", bytes: 1000, capacity: 1 << 20 },
+            disk: DiskFile { name: "a.vmdk", bytes: 1000, capacity: 1 << 20, populated: 1 << 16 },
             hardware: Hardware {
                 version: HardwareVersion::from_name("vmx-14").unwrap(),
                 guest_id: "other4xLinux64Guest",

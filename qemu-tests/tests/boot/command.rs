@@ -13,7 +13,7 @@ use libtest_mimic::Trial;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::image::Image;
-use crate::project::EXT3;
+use crate::project::{EXT3, VMWARE};
 use crate::trial::trial;
 
 /// Makes this program the command.
@@ -40,6 +40,7 @@ pub(crate) fn run() -> ExitCode {
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("run::ctrl_c_shuts_down", &EXT3, ctrl_c),
+        trial("run::ctrl_c_shuts_a_vmware_guest_down", &VMWARE, ctrl_c),
         trial("run::a_busy_port_is_refused", &EXT3, busy_port),
         trial("run::too_little_memory_is_named_direct", &EXT3, |image| poor(image, "direct", 16)),
         trial("run::too_little_memory_is_named_uefi", &EXT3, |image| poor(image, "uefi", 64)),

@@ -61,6 +61,7 @@ fn make(project: &Project) -> Result<Image> {
         target: project.target,
         out: Some(dir.join("out")),
         formats: Format::value_variants().to_vec(),
+        signing: None,
         fetch: FetchOptions::default(),
         cache: home::cache(),
     };

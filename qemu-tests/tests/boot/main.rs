@@ -12,6 +12,7 @@ mod image;
 mod life;
 mod network;
 mod outside;
+mod package;
 mod project;
 mod trial;
 mod vmware;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         outside::trials(),
         life::trials(),
         vmware::trials(),
+        package::trials(),
         command::trials(),
     ];
     let mut trials: Vec<_> = groups.into_iter().flatten().collect();

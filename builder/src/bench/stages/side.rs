@@ -165,6 +165,7 @@ impl<'a> Bench<'a> {
             target: Target::Kvm,
             out: Some(out.clone()),
             formats: vec![Format::Qcow2],
+            signing: None,
             fetch: FetchOptions::default(),
             cache: home::cache(),
         };
