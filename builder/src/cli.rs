@@ -56,6 +56,18 @@ pub enum Command {
     },
     /// Write what libvirt, Proxmox VE or KubeVirt needs to run an image
     Export(ExportArgs),
+    /// Say what VMware's products and VirtualBox would refuse in a file
+    Lint {
+        /// An .ova, an .ovf with its files beside it, or a .vmdk
+        #[arg(required_unless_present = "rules", value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+        /// List the rules, and stop
+        #[arg(long, conflicts_with = "file")]
+        rules: bool,
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show what this machine has and lacks for building
     Doctor {
         /// Print it as JSON

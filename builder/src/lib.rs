@@ -14,6 +14,7 @@ pub mod export;
 pub mod generate;
 pub mod home;
 pub mod inspect;
+pub mod lint;
 pub mod manifest;
 pub mod new;
 pub mod plan;

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use appliance::cli::{Cli, Command};
-use appliance::{bench, build, check, clean, doctor, export, generate, inspect, new, report, run};
+use appliance::{
+    bench, build, check, clean, doctor, export, generate, inspect, lint, new, report, run,
+};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -28,6 +30,7 @@ fn execute(command: Command) -> Result<ExitCode> {
         Command::Profile(args) => bench::profile(&args),
         Command::Inspect { image, json } => inspect::command(&image, json),
         Command::Export(args) => export::command(&args),
+        Command::Lint { file, rules, json } => lint::command(file.as_deref(), rules, json),
         Command::Doctor { json } => doctor::command(json),
         Command::Clean { sources, dry_run } => clean::command(sources, dry_run),
         Command::Schema => generate::schema(),

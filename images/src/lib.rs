@@ -28,7 +28,7 @@ pub use source::Source;
 
 /// Reads `N` bytes of a structure at an offset that lies inside it by its layout;
 /// what lies beyond the end reads as zero.
-fn field<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
+pub fn field<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
     let mut field = [0; N];
     if let Some(source) = bytes.get(offset..offset + N) {
         field.copy_from_slice(source);

@@ -87,22 +87,29 @@ impl<W: Write> Writer<W> {
 }
 
 /// The places of a header's fields, in bytes.
-mod field {
+pub mod field {
     use std::ops::Range;
 
-    pub(super) const NAME: usize = 0;
+    /// The name, or its end.
+    pub const NAME: Range<usize> = 0..100;
     pub(super) const MODE: Range<usize> = 100..108;
     pub(super) const UID: Range<usize> = 108..116;
     pub(super) const GID: Range<usize> = 116..124;
-    pub(super) const SIZE: Range<usize> = 124..136;
+    /// The size in bytes, in octal digits.
+    pub const SIZE: Range<usize> = 124..136;
     pub(super) const MTIME: Range<usize> = 136..148;
-    pub(super) const CHKSUM: Range<usize> = 148..156;
-    pub(super) const TYPEFLAG: usize = 156;
-    pub(super) const MAGIC: usize = 257;
+    /// The sum of the header's bytes, in octal digits.
+    pub const CHKSUM: Range<usize> = 148..156;
+    /// The kind of a member.
+    pub const TYPEFLAG: usize = 156;
+    /// The format of the header.
+    pub const MAGIC: Range<usize> = 257..263;
     pub(super) const UNAME: usize = 265;
     pub(super) const GNAME: usize = 297;
     pub(super) const DEVMAJOR: Range<usize> = 329..337;
     pub(super) const DEVMINOR: Range<usize> = 337..345;
+    /// The directories in front of the name.
+    pub const PREFIX: Range<usize> = 345..500;
 }
 
 fn header(name: &str, len: u64, kind: u8, mode: u32, owner: Ownership) -> Result<[u8; BLOCK]> {
@@ -112,7 +119,7 @@ fn header(name: &str, len: u64, kind: u8, mode: u32, owner: Ownership) -> Result
     let put = |header: &mut [u8; BLOCK], at: usize, bytes: &[u8]| {
         header[at..at + bytes.len()].copy_from_slice(bytes);
     };
-    put(&mut header, field::NAME, name.as_bytes());
+    put(&mut header, field::NAME.start, name.as_bytes());
     let numbers = [
         (field::MODE, u64::from(mode)),
         (field::UID, u64::from(owner.id)),
@@ -127,7 +134,7 @@ fn header(name: &str, len: u64, kind: u8, mode: u32, owner: Ownership) -> Result
         put(&mut header, place.start, digits.as_bytes());
     }
     header[field::TYPEFLAG] = kind;
-    put(&mut header, field::MAGIC, b"ustar\x0000");
+    put(&mut header, field::MAGIC.start, b"ustar\x0000");
     put(&mut header, field::UNAME, owner.name.as_bytes());
     put(&mut header, field::GNAME, owner.name.as_bytes());
     // The sum counts its own field as spaces.
