@@ -223,6 +223,14 @@ pub struct BenchArgs {
         long, value_name = "DIR | FILE.toml", requires = "stages", value_hint = ValueHint::AnyPath
     )]
     pub project: Option<PathBuf>,
+    /// Measure nothing, and make the report again from a report.json
+    #[arg(
+        long, value_name = "FILE", value_hint = ValueHint::FilePath,
+        conflicts_with_all = [
+            "quick", "baseline", "against", "contract", "update_contract", "stages", "path"
+        ]
+    )]
+    pub from: Option<PathBuf>,
     /// Fail where a figure is above its limit in bench/contract.toml
     #[arg(long)]
     pub contract: bool,
