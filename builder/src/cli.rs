@@ -279,6 +279,8 @@ pub enum StageGroup {
     Devices,
     /// Flags of the compiler
     Flags,
+    /// Each measure of [kernel.tailor] alone, and all together
+    Tailoring,
     /// I/O schedulers on a slow disk
     Schedulers,
 }

@@ -38,6 +38,19 @@ impl Measure {
         }
     }
 
+    /// The measure without which it makes no sense, and why.
+    pub fn needs(self) -> Option<(Self, &'static str)> {
+        match self {
+            Self::Dac => {
+                Some((Self::Lsm, "mode bits are meaningless only in a kernel without users"))
+            }
+            Self::Vfs => {
+                Some((Self::Dac, "a path that is remembered is not asked for permission again"))
+            }
+            Self::Lsm | Self::Checks | Self::Net => None,
+        }
+    }
+
     /// What an image gives up by it beyond the others, as part of a list; nothing
     /// where it only leaves out work that has no effect.
     pub fn gives_up(self) -> Option<&'static str> {
@@ -87,6 +100,19 @@ impl Tailor {
             Measure::Vfs => self.vfs,
             Measure::Net => self.net,
         }
+    }
+
+    /// The same with a measure taken or not.
+    #[must_use]
+    pub fn set(mut self, measure: Measure, taken: bool) -> Self {
+        match measure {
+            Measure::Lsm => self.lsm = taken,
+            Measure::Dac => self.dac = taken,
+            Measure::Checks => self.checks = taken,
+            Measure::Vfs => self.vfs = taken,
+            Measure::Net => self.net = taken,
+        }
+        self
     }
 
     /// The measures that are taken.

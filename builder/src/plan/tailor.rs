@@ -11,12 +11,6 @@ use crate::spec::{KernelValue, Profile, Project};
 /// The section of the file.
 const SECTION: &str = "kernel.tailor";
 
-/// A measure that makes sense only with another, and why.
-const NEEDS: [(Measure, Measure, &str); 2] = [
-    (Measure::Dac, Measure::Lsm, "mode bits are meaningless only in a kernel without users"),
-    (Measure::Vfs, Measure::Dac, "a path that is remembered is not asked for permission again"),
-];
-
 /// What the kernel of a project leaves out.
 ///
 /// # Errors
@@ -29,8 +23,8 @@ pub(super) fn plan(project: &Project) -> Result<Tailor, Problem> {
         let what = "the profile hardened runs the server as a user whom mode bits confine";
         return Err(project.refuse(SECTION, "dac", what).hint("remove it, or use another profile"));
     }
-    for (measure, needed, why) in NEEDS {
-        if tailor.has(measure) && !tailor.has(needed) {
+    for measure in tailor.measures() {
+        if let Some((needed, why)) = measure.needs().filter(|(needed, _)| !tailor.has(*needed)) {
             return Err(unfulfilled(project, measure, needed, why));
         }
     }

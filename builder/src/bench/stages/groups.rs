@@ -1,13 +1,11 @@
 //! Which steps there are. Each is one decision: the side before it, the side after it.
 
-use anyhow::Result;
-use kernel::{Requested, Value};
+use kernel::{Measure, MenuOption, OPTIONS, Requested, Tailor, Value};
 use qemu::{DiskBus, Nic};
 
-use super::side::{Bench, Devices, Side, What};
+use super::side::{Devices, Kernel, Side, What};
 use crate::bench::subjects::REFERENCE;
 use crate::cli::{Baseline, StageGroup};
-use crate::plan::Variation;
 
 /// The name of the side with the appliance's configuration and nothing else.
 const CONFIGURATION: &str = "configuration";
@@ -35,31 +33,26 @@ pub(super) fn name(group: StageGroup) -> &'static str {
         StageGroup::Configuration => "configuration",
         StageGroup::Devices => "devices",
         StageGroup::Flags => "flags",
+        StageGroup::Tailoring => "tailoring",
         StageGroup::Schedulers => "schedulers",
     }
 }
 
 /// The steps of a group.
-///
-/// # Errors
-/// When the kernel's own list of options cannot be had.
-pub(super) fn steps(_bench: &Bench, group: StageGroup) -> Result<Vec<Step>> {
-    Ok(match group {
+pub(super) fn steps(group: StageGroup) -> Vec<Step> {
+    match group {
         StageGroup::Packages => vec![packages()],
         StageGroup::Configuration => configuration(),
         StageGroup::Devices => devices(),
         StageGroup::Flags => flags(),
+        StageGroup::Tailoring => tailoring(),
+        // They are no steps: see `super::schedulers`.
         StageGroup::Schedulers => Vec::new(),
-    })
+    }
 }
 
-/// The appliance's configuration, and no tailoring of the source.
-pub(super) fn plain() -> Variation {
-    Variation::default()
-}
-
-fn plain_side() -> Side {
-    Side { name: CONFIGURATION.into(), what: What::Kernel(plain()) }
+fn plain() -> Side {
+    Side { name: CONFIGURATION.into(), what: What::Kernel(Kernel::plain()) }
 }
 
 fn debian(name: &str, baseline: Baseline) -> Side {
@@ -70,16 +63,16 @@ fn debian(name: &str, baseline: Baseline) -> Side {
 fn with_options(name: &str, options: &[(&str, bool)]) -> Side {
     let request =
         |(symbol, on): &(&str, bool)| Requested::by_measurement(*symbol, Value::Switch(*on), name);
-    let mut variation = plain();
-    variation.options.extend(options.iter().map(request));
-    Side { name: name.into(), what: What::Kernel(variation) }
+    let mut kernel = Kernel::plain();
+    kernel.variation.options.extend(options.iter().map(request));
+    Side { name: name.into(), what: What::Kernel(kernel) }
 }
 
 /// The plain kernel, compiled with these flags beyond the kernel's own.
 fn with_flags(name: &str, flags: &[&str]) -> Side {
-    let mut variation = plain();
-    variation.flags = flags.iter().map(|flag| (*flag).into()).collect();
-    Side { name: name.into(), what: What::Kernel(variation) }
+    let mut kernel = Kernel::plain();
+    kernel.variation.flags = flags.iter().map(|flag| (*flag).into()).collect();
+    Side { name: name.into(), what: What::Kernel(kernel) }
 }
 
 fn packages() -> Step {
@@ -91,33 +84,16 @@ fn packages() -> Step {
 
 /// The whole configuration, then decisions of it taken back one by one.
 fn configuration() -> Vec<Step> {
-    const USERS: (&str, bool) = ("MULTIUSER", true);
     let stock = debian(REFERENCE, Baseline::StockKernel);
     let title = "Debian's cloud kernel replaced by the appliance's configuration";
-    let whole = Step { cumulative: true, ..Step::new("configuration", title, stock, plain_side()) };
+    let whole = Step { cumulative: true, ..Step::new("configuration", title, stock, plain()) };
     let back = |name: &str, title: &str, options: &[(&str, bool)]| {
-        Step::new(name, title, with_options(&format!("with {name}"), options), plain_side())
+        Step::new(name, title, with_options(&format!("with {name}"), options), plain())
     };
-    let hooks = [
-        USERS,
-        ("SECURITY", true),
-        ("SECURITYFS", true),
-        ("SECURITY_NETWORK", true),
-        ("SECURITY_PATH", true),
-        ("SECURITY_APPARMOR", true),
-        ("DEFAULT_SECURITY_APPARMOR", true),
-    ];
-    let lsm = Step::new(
-        "lsm",
-        "hooks of security modules, with AppArmor behind them, removed",
-        with_options("with lsm", &hooks),
-        with_options("with users", &[USERS]),
-    );
     vec![
         whole,
         back("smp", "locks between several processors removed", &[("SMP", true)]),
-        back("users", "users other than root removed", &[USERS]),
-        lsm,
+        back("users", "users other than root removed", &[("MULTIUSER", true)]),
         back(
             "power",
             "management of power and sound removed",
@@ -159,11 +135,11 @@ fn devices() -> Vec<Step> {
         "NETDEVICES",
     ];
     let drivers = |symbol| Requested::by_measurement(symbol, Value::Switch(true), "devices");
-    let mut variation = plain();
-    variation.options.extend(DRIVERS.map(drivers));
+    let mut kernel = Kernel::plain();
+    kernel.variation.options.extend(DRIVERS.map(drivers));
     let side = |name: &str, disk, nic| Side {
         name: name.into(),
-        what: What::Devices(variation.clone(), Devices { disk, nic }),
+        what: What::Devices(kernel.clone(), Devices { disk, nic }),
     };
     let ide = side("e1000 and IDE", DiskBus::Ide, Nic::E1000);
     let lsi = side("e1000 and LSI Logic SAS", DiskBus::LsiSas, Nic::E1000);
@@ -182,14 +158,14 @@ fn devices() -> Vec<Step> {
 
 fn flags() -> Vec<Step> {
     let flags = |name: &str, title: &str, flags: &[&str]| {
-        Step::new(name, title, plain_side(), with_flags(name, flags))
+        Step::new(name, title, plain(), with_flags(name, flags))
     };
     let small = with_options(
         "Os",
         &[("CC_OPTIMIZE_FOR_SIZE", true), ("CC_OPTIMIZE_FOR_PERFORMANCE", false)],
     );
     vec![
-        Step::new("Os", "-Os instead of -O2", plain_side(), small),
+        Step::new("Os", "-Os instead of -O2", plain(), small),
         flags("O3", "-O3 instead of -O2", &["-O3"]),
         flags("x86-64-v3", "-march=x86-64-v3", &["-march=x86-64-v3"]),
         flags(
@@ -199,4 +175,133 @@ fn flags() -> Vec<Step> {
             &["-march=native", "-mtune=native", "-funroll-loops", "-finline-functions"],
         ),
     ]
+}
+
+/// Every measure of `[kernel.tailor]` alone, every option of those that have several,
+/// then all of them, and everything against Debian's kernel.
+fn tailoring() -> Vec<Step> {
+    let mut steps = Vec::new();
+    for measure in Measure::ALL {
+        let options: Vec<&MenuOption> =
+            OPTIONS.iter().filter(|option| option.measure == measure).collect();
+        if options.is_empty() && measure != Measure::Lsm {
+            continue;
+        }
+        let before = needed(measure);
+        let title = match measure {
+            Measure::Lsm => {
+                "hooks of security modules, audit, and users other than root removed".into()
+            }
+            _ => options.iter().map(|option| option.why).collect::<Vec<_>>().join("; "),
+        };
+        let after = tailored(before.set(measure, true));
+        steps.push(Step::new(measure.name(), &title, tailored(before), after));
+        if options.len() > 1 {
+            steps.extend(options.iter().map(|option| alone(option, &options, before)));
+        }
+    }
+    let all = Measure::ALL.into_iter().fold(Tailor::CONFIGURATION, |it, one| it.set(one, true));
+    let title = "all of these together, on top of the configuration";
+    let together = Step::new("tailoring", title, plain(), tailored(all));
+    let title = "Debian's kernel replaced by the configuration and all of these";
+    let stock = debian(REFERENCE, Baseline::StockKernel);
+    let everything = Step::new("everything", title, stock, tailored(all));
+    steps.extend([together, everything].map(|step| Step { cumulative: true, ..step }));
+    steps
+}
+
+/// The configuration without a measure, but with those that it needs.
+fn needed(measure: Measure) -> Tailor {
+    let mut tailor = Tailor::CONFIGURATION.set(measure, false);
+    let mut next = measure.needs();
+    while let Some((needed, _)) = next {
+        tailor = tailor.set(needed, true);
+        next = needed.needs();
+    }
+    tailor
+}
+
+fn tailored(tailor: Tailor) -> Side {
+    let kernel = Kernel { tailor, ..Kernel::plain() };
+    Side { name: side_name(tailor), what: What::Kernel(kernel) }
+}
+
+/// What a kernel has beyond the configuration, or lacks of it.
+fn side_name(tailor: Tailor) -> String {
+    let plain = Tailor::CONFIGURATION;
+    if tailor == plain {
+        return CONFIGURATION.into();
+    }
+    let differs = |measure: &Measure| tailor.has(*measure) != plain.has(*measure);
+    let name = |measure: Measure| match tailor.has(measure) {
+        true => measure.name().to_owned(),
+        false => format!("without {measure}"),
+    };
+    let differing: Vec<Measure> = Measure::ALL.into_iter().filter(differs).collect();
+    if Measure::ALL.into_iter().all(|measure| tailor.has(measure)) && differing.len() > 2 {
+        return "all".into();
+    }
+    differing.into_iter().map(name).collect::<Vec<_>>().join(" + ")
+}
+
+/// One option of a measure that has several.
+fn alone(option: &MenuOption, all: &[&MenuOption], before: Tailor) -> Step {
+    let name = option.symbol.trim_start_matches("TAILOR_").to_lowercase();
+    let others = all.iter().filter(|other| other.symbol != option.symbol);
+    let off = |other: &&MenuOption| {
+        Requested::by_measurement(other.symbol, Value::Switch(false), name.as_str())
+    };
+    let mut kernel = Kernel { tailor: before.set(option.measure, true), ..Kernel::plain() };
+    kernel.variation.options.extend(others.map(off));
+    let after = Side { name: option.symbol.into(), what: What::Kernel(kernel) };
+    Step::new(&name, option.why, tailored(before), after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tailoring_is_measured_alone_and_together() {
+        let steps = steps(StageGroup::Tailoring);
+        let names: Vec<&str> = steps.iter().map(|step| step.name.as_str()).collect();
+        for option in OPTIONS {
+            let alone = option.symbol.trim_start_matches("TAILOR_").to_lowercase();
+            let has = |name: &str| names.contains(&name);
+            assert!(has(&alone) || has(option.measure.name()), "{} is left out", option.symbol);
+        }
+        assert_eq!(names[0], "lsm");
+        assert_eq!(names[names.len() - 2..], ["tailoring", "everything"]);
+    }
+
+    #[test]
+    fn a_step_differs_in_nothing_but_itself() {
+        for step in steps(StageGroup::Tailoring) {
+            let (What::Kernel(before), What::Kernel(after)) = (step.before.what, step.after.what)
+            else {
+                continue;
+            };
+            let differs = |one: &Measure| before.tailor.has(*one) != after.tailor.has(*one);
+            let differing = Measure::ALL.into_iter().filter(differs).count();
+            assert!(differing == 1 || step.cumulative, "{}", step.name);
+            // What a measure needs is there before it.
+            for measure in after.tailor.measures() {
+                assert!(measure.needs().is_none_or(|(needed, _)| after.tailor.has(needed)));
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_kernels_have_the_same_name() {
+        use clap::ValueEnum;
+        let groups = StageGroup::value_variants().iter();
+        let sides = groups.flat_map(|group| steps(*group)).flat_map(|it| [it.before, it.after]);
+        let mut seen = std::collections::BTreeMap::new();
+        for side in sides {
+            let what = format!("{:?}", side.what);
+            let other = seen.entry(side.name.clone()).or_insert_with(|| what.clone());
+            assert_eq!(*other, what, "{}", side.name);
+        }
+        assert!(seen.len() > 15);
+    }
 }

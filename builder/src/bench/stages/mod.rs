@@ -94,20 +94,18 @@ fn measure(
     }
     let name = groups::name(group);
     let mut measured = Vec::new();
-    let ended = groups::steps(bench, group).and_then(|steps| {
-        for step in steps {
-            check_interrupt()?;
-            match stage(bench, name, &step) {
-                Ok(stage) => {
-                    tell(&stage);
-                    measured.push(stage);
-                }
-                Err(error) if error.is::<Interrupted>() => return Err(error),
-                Err(error) => {
-                    let what = format!("{}: {error:#}", step.name);
-                    bench.progress.notice(&what);
-                    run.partial.push(what);
-                }
+    let ended = groups::steps(group).iter().try_for_each(|step| {
+        check_interrupt()?;
+        match stage(bench, name, step) {
+            Ok(stage) => {
+                tell(&stage);
+                measured.push(stage);
+            }
+            Err(error) if error.is::<Interrupted>() => return Err(error),
+            Err(error) => {
+                let what = format!("{}: {error:#}", step.name);
+                bench.progress.notice(&what);
+                run.partial.push(what);
             }
         }
         Ok(())
@@ -183,7 +181,7 @@ mod tests {
 
     #[test]
     fn all_groups_or_those_that_were_named() {
-        assert_eq!(chosen(&[]).len(), 5);
+        assert_eq!(chosen(&[]).len(), 6);
         let named = [StageGroup::Flags, StageGroup::Packages, StageGroup::Flags];
         assert_eq!(chosen(&named), [StageGroup::Packages, StageGroup::Flags]);
     }

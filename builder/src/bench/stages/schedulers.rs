@@ -13,8 +13,7 @@ use initramfs::Tree;
 use kernel::{Requested, Value};
 use qemu::{Start, Throttle};
 
-use super::groups;
-use super::side::Bench;
+use super::side::{Bench, Kernel};
 use crate::spec::StorageKind;
 
 /// The schedulers by the names that the kernel knows them by.
@@ -72,10 +71,10 @@ fn build(bench: &Bench) -> Result<PathBuf> {
     let mut project = bench.project.clone();
     project.spec.server.root = site;
     project.spec.server.storage = StorageKind::Disk;
-    let mut variation = groups::plain();
+    let mut kernel = Kernel::plain();
     let on = |symbol| Requested::by_measurement(symbol, Value::Switch(true), "schedulers");
-    variation.options.extend(OPTIONS.map(on));
-    bench.build("schedulers", &project, &variation)
+    kernel.variation.options.extend(OPTIONS.map(on));
+    bench.build("schedulers", &project, &kernel)
 }
 
 /// The subject with an initramfs that chooses a scheduler before its own PID 1 starts.

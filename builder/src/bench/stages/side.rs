@@ -10,6 +10,7 @@ use bench::loads::Link;
 use bench::measure::{self, Load, weights};
 use bench::{Subject, Tools, syscalls};
 use host::Interrupted;
+use kernel::Tailor;
 use qemu::{Chipset, DiskBus, Nic};
 
 use super::super::baseline::Baselines;
@@ -41,11 +42,26 @@ pub(super) struct Side {
 #[derive(Clone, Debug)]
 pub(super) enum What {
     /// The project with another kernel.
-    Kernel(Variation),
+    Kernel(Kernel),
     /// The same on other devices; its calls, which reach none, are not measured.
-    Devices(Variation, Devices),
+    Devices(Kernel, Devices),
     /// A Debian.
     Debian(Baseline),
+}
+
+/// A kernel that differs from the project's own.
+#[derive(Clone, Debug)]
+pub(super) struct Kernel {
+    /// What is left out of it.
+    pub tailor: Tailor,
+    pub variation: Variation,
+}
+
+impl Kernel {
+    /// The appliance's configuration and nothing else.
+    pub(super) fn plain() -> Self {
+        Self { tailor: Tailor::CONFIGURATION, variation: Variation::default() }
+    }
 }
 
 /// The devices of a machine, on the chipset that has all of them.
@@ -111,13 +127,13 @@ impl<'a> Bench<'a> {
 
     fn measure(&self, side: &Side) -> Result<Cost> {
         match &side.what {
-            What::Kernel(variation) => {
-                let out = self.build(&side.name, &self.project, variation)?;
+            What::Kernel(kernel) => {
+                let out = self.build(&side.name, &self.project, kernel)?;
                 let from = self.baselines(&out)?;
                 self.calls_and_loads(&side.name, &from.appliance()?)
             }
-            What::Devices(variation, Devices { disk, nic }) => {
-                let out = self.build("devices", &self.project, variation)?;
+            What::Devices(kernel, Devices { disk, nic }) => {
+                let out = self.build("devices", &self.project, kernel)?;
                 let from = self.baselines(&out)?;
                 let mut subject = from.appliance()?;
                 subject.machine.chipset = Chipset::Pc;
@@ -147,18 +163,14 @@ impl<'a> Bench<'a> {
 
     /// Builds the project with the appliance's configuration and nothing else.
     pub(super) fn build_plain(&self) -> Result<PathBuf> {
-        self.build("configuration", &self.project, &super::groups::plain())
+        self.build("configuration", &self.project, &Kernel::plain())
     }
 
     /// Builds a project with another kernel, below the scratch directory.
-    pub(super) fn build(
-        &self,
-        name: &str,
-        project: &Project,
-        variation: &Variation,
-    ) -> Result<PathBuf> {
+    pub(super) fn build(&self, name: &str, project: &Project, kernel: &Kernel) -> Result<PathBuf> {
         let mut plan = Plan::new(project, Target::Kvm)?;
-        plan.kernel.variation = variation.clone();
+        plan.kernel.needs.tailor = kernel.tailor;
+        plan.kernel.variation = kernel.variation.clone();
         let out = self.scratch.path().join(name);
         let request = Request {
             project: project.file.clone(),

@@ -29,10 +29,9 @@ const GROUPS: [(&str, &str, &str); 5] = [
     (
         "tailoring",
         "Tailoring of the kernel's source (figures 5.7 to 5.9)",
-        "Each option of the kernel's menu \"Appliance tailoring\" alone, then all of them, each \
-         against the configuration alone; at the end everything against Debian's kernel. The \
-         thesis's hooks of security modules (-10.0 %) need no option today: without SECURITY \
-         they are not there.",
+        "Each tailoring alone, against the configuration and what it needs of the others; then \
+         all of them together; at the end everything against Debian's kernel. The hooks of \
+         security modules need no patch today: without SECURITY they are not there.",
     ),
 ];
 
