@@ -13,6 +13,8 @@ use crate::Subject;
 
 /// How long a guest may take to an answer, on a busy host without KVM.
 pub(super) const BOOT: Duration = Duration::from_secs(180);
+/// The same for a whole machine, which starts its services before it answers.
+const MACHINE_BOOT: Duration = Duration::from_secs(900);
 /// How often it is asked.
 const POLL: Duration = Duration::from_millis(50);
 /// How long the services of a whole machine may take to start, on a busy host.
@@ -68,7 +70,7 @@ pub fn network_choice() -> Link {
 /// When it ends or does not answer in time, with what its console says; when its
 /// first answer is wrong; when the user interrupts.
 pub fn boot(subject: &Subject, link: &Link) -> Result<(Guest, Target)> {
-    boot_within(subject, link, BOOT)
+    boot_within(subject, link, if subject.is_whole_machine() { MACHINE_BOOT } else { BOOT })
 }
 
 /// The same, where the first answer has to come in time.

@@ -39,7 +39,7 @@ fn headlines(view: &View) -> Vec<Headline> {
         ("in the kernel per new connection", |it| {
             it.requests.get("connect").map(|requests| requests.kernel)
         }),
-        ("to the first 200", |it| it.boot.get("direct").map(|boot| boot.instructions as f64)),
+        ("to the first HTTP 200", |it| it.boot.get("direct").map(|boot| boot.instructions as f64)),
     ];
     let mut headlines = Vec::new();
     for (what, of) in figures {

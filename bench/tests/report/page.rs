@@ -34,7 +34,7 @@ fn the_page_says_what_was_compared_and_what_came_out() {
     for part in [
         "The appliance `hello` is compared with Debian&#39;s cloud kernel with our server",
         "1.48 times fewer in the kernel per keep-alive request,",
-        "and 54.6 times fewer to the first 200.",
+        "and 54.6 times fewer to the first HTTP 200.",
         "appliance bench build/hello-kvm --report docs/report",
         "7.2.22",
         "a tap device",

@@ -54,14 +54,17 @@ fn starts(view: &View, firmwares: &[&str]) -> Option<Plot> {
             };
             let note = view.multiple(subject, |it| total(it, firmware)).unwrap_or_default();
             groups.push(Group {
-                label: format!("{} {firmware}", subject.name),
+                label: match *firmware {
+                    "direct" => subject.name.clone(),
+                    firmware => format!("{} {firmware}", subject.name),
+                },
                 bars: vec![Bar { parts: parts(boot, &names), note }],
             });
         }
     }
     let legend = names.iter().map(|name| (*name).to_owned()).collect();
-    let bars = Bars { unit: "instructions to the first 200", legend, groups };
-    let caption = "All starts, by phase".to_owned();
+    let bars = Bars { unit: "instructions to the first HTTP 200", legend, groups };
+    let caption = "All starts, by phase; direct where nothing else is said".to_owned();
     (!bars.groups.is_empty()).then(|| Plot { caption, svg: bars.draw() })
 }
 
@@ -115,7 +118,7 @@ fn totals(view: &View, firmwares: &[&str]) -> Table {
         let what = Cell::Text(format!("{firmware}, milliseconds on this host"));
         rows.push(Row::new(what, 0, move |it| time(it, firmware)));
     }
-    view.compare("From reset to the first 200".to_owned(), "start", rows)
+    view.compare("From reset to the first HTTP 200".to_owned(), "start", rows)
 }
 
 /// The phases of the own starts.
@@ -143,5 +146,5 @@ fn phases(view: &View, firmwares: &[&str]) -> Option<Table> {
         }
         table.rows.push(cells);
     }
-    (!table.rows.is_empty()).then_some(table)
+    (!table.rows.is_empty()).then_some(table.without_empty_columns())
 }

@@ -37,6 +37,7 @@ pub(super) fn blocks(view: &View) -> Vec<Block> {
         Block::Plots(plots),
         Block::Table(costs(view, &names)),
     ];
+    blocks.extend(beside(view, &names).map(Block::Table));
     blocks.extend(weights(view).map(Block::Table));
     blocks.extend(histograms(view));
     blocks
@@ -87,10 +88,20 @@ fn bars(view: &View, names: &[&str]) -> String {
 }
 
 fn costs(view: &View, names: &[&str]) -> Table {
-    let mut rows = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     for name in names {
         let cost = |subject: &Measured| cost_of(subject, name);
         rows.push(Row::new(Cell::Code((*name).to_owned()), 0, cost));
+    }
+    let what = Cell::Text("the nine, weighted".to_owned());
+    rows.push(Row::new(what, 0, |it| it.syscalls.as_ref().and_then(|it| taken(it.total))));
+    view.compare(format!("{} per call", capital(view.unit())), "call", rows)
+}
+
+/// What stands beside the cost of a call and is no part of it.
+fn beside(view: &View, names: &[&str]) -> Option<Table> {
+    let mut rows = Vec::new();
+    for name in names {
         let rep_bytes = |subject: &Measured| {
             let call = subject.syscalls.as_ref()?.calls.get(*name)?;
             (call.instructions > 0).then_some(call.rep_bytes as f64)
@@ -102,16 +113,16 @@ fn costs(view: &View, names: &[&str]) -> Table {
         let subjects = &view.report.subjects;
         if subjects.iter().filter_map(rep_bytes).any(|bytes| bytes > 0.0) {
             let what = Cell::Text(format!("{name}, bytes moved under rep"));
-            rows.push(Row::new(what, 0, rep_bytes));
+            rows.push(Row { multiple: false, ..Row::new(what, 0, rep_bytes) });
         }
         if subjects.iter().filter_map(softirqs).any(|softirqs| softirqs > 0.0) {
             let what = Cell::Text(format!("{name}, softirqs inside, apart"));
-            rows.push(Row::new(what, 0, softirqs));
+            rows.push(Row { multiple: false, ..Row::new(what, 0, softirqs) });
         }
     }
-    let what = Cell::Text("the nine, weighted".to_owned());
-    rows.push(Row::new(what, 0, |it| it.syscalls.as_ref().and_then(|it| taken(it.total))));
-    view.compare(format!("{} per call", capital(view.unit())), "call", rows)
+    let caption = "Bytes moved under rep, and softirqs inside of a call".to_owned();
+    let table = view.compare(caption, "call", rows).without_empty_columns();
+    (!table.rows.is_empty()).then_some(Table { folded: true, ..table })
 }
 
 /// How often the server makes each call: what the total is weighted by.

@@ -17,7 +17,7 @@ pub(crate) use lines::{Lines, Point, Series};
 /// The width of every plot.
 const WIDTH: f64 = 400.0;
 /// The colours that the style sheet has.
-const COLOURS: usize = 6;
+const COLOURS: usize = 8;
 /// The mean width of a letter.
 const LETTER: f64 = 6.8;
 /// The height of a line of text.

@@ -28,16 +28,16 @@ fn total(total: f64) -> Cell {
 fn steps(stages: &[&Stage]) -> Table {
     let head = [
         "step",
-        "what it changes",
-        "nine calls before",
-        "after",
-        "change",
+        "nine calls",
         "thesis",
         "keep-alive request",
         "new connection",
-        "place in the thesis",
+        "nine calls before",
+        "after",
+        "what it changes",
+        "in the thesis",
     ];
-    let mut table = Table::new("Step by step", head.map(str::to_owned).to_vec());
+    let mut table = Table::new("What each step changes", head.map(str::to_owned).to_vec());
     for stage in stages {
         let thesis = thesis::change(&stage.name);
         let of_load = |load: &str| {
@@ -48,29 +48,31 @@ fn steps(stages: &[&Stage]) -> Table {
             .map(|load| of_load(load).map_or(Cell::Empty, |change| Cell::Number(percent(change))));
         table.rows.push(vec![
             Cell::Code(label(stage)),
-            Cell::Text(stage.title.clone()),
-            total(stage.before.total),
-            total(stage.after.total),
             change_of(stage).map_or(Cell::Empty, |change| Cell::Ratio(percent(change))),
             thesis.map_or(Cell::Empty, |change| Cell::Number(percent(change.percent))),
             keepalive,
             connect,
+            total(stage.before.total),
+            total(stage.after.total),
+            Cell::Text(stage.title.clone()),
             thesis.map_or(Cell::Empty, |change| Cell::Text(change.source.to_owned())),
         ]);
     }
     table.without_empty_columns()
 }
 
-/// The other figures of a step, as in the thesis's table 5.2.
+/// The other figures of a step that the thesis has figures of, as in its table 5.2.
 fn figures(stage: &Stage) -> Option<Table> {
+    if thesis::PAIRS.iter().all(|pair| pair.step != stage.name) {
+        return None;
+    }
     let own = stage.before.figures.keys().chain(stage.after.figures.keys());
     let mut names: BTreeSet<&str> = own.map(String::as_str).collect();
     if names.is_empty() {
         return None;
     }
     names.extend(thesis::PAIRS.iter().filter(|it| it.step == stage.name).map(|it| it.figure));
-    let head =
-        ["figure", "before", "after", "thesis, before", "thesis, after", "place in the thesis"];
+    let head = ["figure", "before", "after", "thesis, before", "thesis, after", "in the thesis"];
     let caption = format!("Figures of {}", stage.name);
     let mut table = Table::new(caption, head.map(str::to_owned).to_vec());
     for name in names {
@@ -113,6 +115,9 @@ fn side_by_side(stages: &[&Stage]) -> Option<Table> {
     }
     for name in of(|cost| cost.calls.keys().collect()) {
         rows.push((format!("{name}, each"), Box::new(move |it| it.calls.get(name).copied())));
+    }
+    for name in of(|cost| cost.figures.keys().collect()) {
+        rows.push((name.replace('_', " "), Box::new(move |it| it.figures.get(name).copied())));
     }
     let mut head = vec!["figure".to_owned()];
     head.extend(sides.iter().map(|(name, _)| (*name).to_owned()));
