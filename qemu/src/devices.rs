@@ -76,7 +76,11 @@ impl DiskBus {
             Self::Virtio => &["virtio-blk-pci,drive=disk,bootindex=1"],
             Self::Pvscsi => &["pvscsi,id=scsi", "scsi-hd,bus=scsi.0,drive=disk,bootindex=1"],
             Self::Lsi => &["lsi53c895a,id=scsi", "scsi-hd,bus=scsi.0,drive=disk,bootindex=1"],
-            Self::LsiSas => &["mptsas1068,id=scsi", "scsi-hd,bus=scsi.0,drive=disk,bootindex=1"],
+            // A disk on SAS is found by its address.
+            Self::LsiSas => &[
+                "mptsas1068,id=scsi",
+                "scsi-hd,bus=scsi.0,drive=disk,bootindex=1,wwn=0x5000000000000001",
+            ],
             Self::Ahci => &["ich9-ahci,id=ahci", "ide-hd,bus=ahci.0,drive=disk,bootindex=1"],
             Self::Ide => &["ide-hd,bus=ide.0,drive=disk,bootindex=1"],
             Self::Nvme => &["nvme,serial=appliance,drive=disk,bootindex=1"],
