@@ -17,6 +17,7 @@
 //! writes where that is silent (header version 3).
 
 mod description;
+mod reader;
 pub mod stream;
 
 use std::io::{Seek, SeekFrom, Write};
@@ -25,6 +26,7 @@ use anyhow::{Result, ensure};
 
 use crate::table::Table;
 use description::Description;
+pub use reader::Reader;
 
 /// An image starts with it.
 pub const MAGIC: [u8; 4] = *b"KDMV";
