@@ -8,20 +8,18 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use host::refused;
 use images::gpt::{EFI_SYSTEM, LINUX_DATA};
-use images::{Guid, qcow2};
-
-use crate::disk::Format;
+use images::{Guid, qcow2, vmdk};
 
 /// What an image is read as.
 pub(super) trait Device: Read + Seek {}
 
 impl<T: Read + Seek> Device for T {}
 
-/// Opens an image in a format that its first bytes tell.
+/// Opens an image in a format that its first bytes tell; gives the format's name.
 ///
 /// # Errors
 /// Refused when there is no such file.
-pub(super) fn open(path: &Path) -> Result<(Format, Box<dyn Device>)> {
+pub(super) fn open(path: &Path) -> Result<(&'static str, Box<dyn Device>)> {
     let mut file = File::open(path).map_err(|error| {
         refused(format!("{} cannot be read: {error}", path.display()))
             .hint("name a disk image or a directory that `appliance build` has made")
@@ -30,9 +28,12 @@ pub(super) fn open(path: &Path) -> Result<(Format, Box<dyn Device>)> {
     let mut magic = Vec::new();
     file.by_ref().take(qcow2::MAGIC.len() as u64).read_to_end(&mut magic).with_context(reading)?;
     if magic == qcow2::MAGIC {
-        return Ok((Format::Qcow2, Box::new(qcow2::Reader::new(file).with_context(reading)?)));
+        return Ok(("qcow2", Box::new(qcow2::Reader::new(file).with_context(reading)?)));
     }
-    Ok((Format::Raw, Box::new(file)))
+    if magic == vmdk::MAGIC {
+        return Ok(("vmdk", Box::new(vmdk::Reader::new(file).with_context(reading)?)));
+    }
+    Ok(("raw", Box::new(file)))
 }
 
 /// The bytes that a file takes on the host, holes apart.

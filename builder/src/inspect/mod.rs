@@ -25,7 +25,6 @@ use host::refused;
 use images::gpt::Table;
 use images::{Part, bzimage};
 
-use crate::disk::Format;
 use crate::disk::fat::{ENTRY, FILES, INITRAMFS, KERNEL};
 use crate::manifest::Manifest;
 use crate::report::say;
@@ -59,14 +58,14 @@ pub fn inspect(path: &Path) -> Result<Report> {
 
 fn inspect_build(out: &Path) -> Result<Report> {
     let manifest = Manifest::read(out)?;
-    let formats = <Format as clap::ValueEnum>::value_variants();
-    let images = formats.iter().map(|format| out.join(format.file_name()));
-    let mut report = match images.into_iter().find(|image| image.exists()) {
+    let image = manifest.disk().map(|(image, _)| out.join(image));
+    let mut report = match image.filter(|image| image.exists()) {
         Some(image) => inspect_image(&image)?,
         None => Report::default(),
     };
     report.name = Some(manifest.name);
     report.target = Some(manifest.target);
+    report.vmware = manifest.vmware;
     report.profile = Some(manifest.profile.gives_up(manifest.tailor));
     for file in &mut report.initramfs {
         let known = manifest.initramfs.iter().find(|entry| entry.path == file.path);
@@ -118,7 +117,7 @@ fn inspect_image(path: &Path) -> Result<Report> {
     }
     report.disk = Some(DiskReport {
         image: path.display().to_string(),
-        format: format.file_name().trim_start_matches("disk.").to_owned(),
+        format: format.to_owned(),
         file_bytes,
         bytes: table.disk_len,
         guid: table.guid.to_string(),

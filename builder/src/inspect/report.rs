@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::manifest::Vmware;
+
 /// What an image holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
@@ -11,6 +13,9 @@ pub struct Report {
     pub target: Option<String>,
     /// The kernel's profile and what it gives up; known of the directory of a build.
     pub profile: Option<String>,
+    /// What the package says of its virtual machine, if there is a package.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vmware: Option<Vmware>,
     /// Release and build text of the kernel.
     pub kernel: Option<String>,
     /// The kernel's command line.
@@ -34,7 +39,7 @@ pub struct Report {
 pub struct DiskReport {
     /// The image's file.
     pub image: String,
-    /// `raw` or `qcow2`.
+    /// `raw`, `qcow2` or `vmdk`.
     pub format: String,
     /// Bytes that the image takes on the host.
     pub file_bytes: u64,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::disk::tests::{Bench, EXT3};
-use crate::disk::write;
+use crate::disk::{Format, write};
 
 /// A bzImage as far as its header goes, with this version.
 fn bzimage(version: &str) -> Vec<u8> {
@@ -31,8 +31,14 @@ fn a_disk_is_told_with_all_that_it_holds() {
     let raw = disk(&bench);
     let qcow2 = bench.path("disk.qcow2");
     write(&raw, Format::Qcow2, &qcow2).unwrap();
-    for image in [&raw, &qcow2] {
+    let vmdk = bench.path("disk.vmdk");
+    let mut image = fs::File::create(&vmdk).unwrap();
+    let (mut source, len) = (fs::File::open(&raw).unwrap(), raw.metadata().unwrap().len());
+    images::vmdk::stream::write(&mut source, len, "disk.vmdk", &mut image).unwrap();
+    for image in [&raw, &qcow2, &vmdk] {
         let report = inspect(image).unwrap();
+        let format = report.disk.as_ref().unwrap().format.as_str();
+        assert!(image.extension().is_some_and(|extension| extension == format), "{format}");
         assert_eq!(report.problems, [""; 0]);
         assert_eq!(report.kernel.as_deref(), Some("6.12.1 (a@b) #1"));
         assert_eq!(report.command_line.as_deref(), Some("console=ttyS0"));
@@ -77,6 +83,10 @@ fn the_directory_of_a_build_says_why() {
         "network": { "hostname": "hello", "addresses": [], "gateways": [] },
         "storage": { "kind": "ram" },
         "memory": { "direct": 32, "bios": 64, "uefi": 96 },
+        "vmware": {
+            "hardware_version": "vmx-14", "guest_id": "other4xLinux64Guest",
+            "firmware": "uefi", "network": "VM Network", "memory": 96,
+        },
         "site": [],
         "initramfs": [{ "path": "/init", "bytes": 3000, "why": "the first process" }],
         "sources": [],
@@ -94,6 +104,7 @@ fn the_directory_of_a_build_says_why() {
     assert_eq!(report.configuration.as_ref().unwrap().built_in, 1);
     let text = text::render(&report);
     assert!(text.contains("1 options built in, 0 as modules"), "{text}");
+    assert!(text.contains("package: vmx-14 for other4xLinux64Guest, 96 MiB, UEFI"), "{text}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::report::{Configuration, DiskReport, FileReport, PartitionReport, Report, Share};
+use crate::manifest::Vmware;
 use crate::text::size;
 
 /// Columns of a line.
@@ -27,6 +28,9 @@ pub(super) fn render(report: &Report) -> String {
     if let Some(profile) = &report.profile {
         paragraph(&mut text, &plain(profile), "  ");
     }
+    if let Some(vmware) = &report.vmware {
+        render_package(&mut text, vmware);
+    }
     if let Some(disk) = &report.disk {
         render_disk(&mut text, disk);
     }
@@ -49,6 +53,19 @@ pub(super) fn render(report: &Report) -> String {
     }
     text.truncate(text.trim_end().len());
     text
+}
+
+fn render_package(text: &mut String, vmware: &Vmware) {
+    let Vmware { hardware_version, guest_id, firmware, network, memory } = vmware;
+    let line = format!(
+        "package: {} for {}, {} MiB, {} on pvscsi, vmxnet3 on \"{}\"",
+        plain(hardware_version),
+        plain(guest_id),
+        memory,
+        firmware.title(),
+        plain(network)
+    );
+    paragraph(text, &line, "  ");
 }
 
 fn render_disk(text: &mut String, disk: &DiskReport) {

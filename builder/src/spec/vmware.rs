@@ -113,6 +113,16 @@ pub enum FirmwareKind {
     Uefi,
 }
 
+impl FirmwareKind {
+    /// The name in a sentence.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Bios => "BIOS",
+            Self::Uefi => "UEFI",
+        }
+    }
+}
+
 /// The name of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkName(String);

@@ -22,7 +22,7 @@ const AT_END: u64 = u64::MAX;
 const HAS_ZERO_GRAINS: u32 = 1 << 2;
 /// Bytes of the marker in front of a compressed grain: its first sector on the disk,
 /// and its length.
-const MARKER: u64 = 12;
+const MARKER: usize = 12;
 
 /// The disk in an image of one file. It keeps the grain that was read last.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     fn inflate(&mut self, place: u64) -> Result<()> {
-        let mut marker = [0; MARKER as usize];
+        let mut marker = [0; MARKER];
         self.image.seek(SeekFrom::Start(place * SECTOR))?;
         self.image.read_exact(&mut marker).context("reading a grain's marker")?;
         let len = u32::from_le_bytes(field(&marker, 8));
