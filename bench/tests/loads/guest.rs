@@ -20,6 +20,7 @@ type Test = fn(&Path) -> Result<()>;
 pub(crate) const TESTS: &[(&str, Test)] = &[
     ("guest::fixed_loads", fixed_loads),
     ("guest::ramp", ramp),
+    ("guest::clients_that_share_a_rate_have_addresses", addresses),
     ("guest::ramp_whose_guest_dies", dying_ramp),
     ("guest::ramp_over_the_user_network", user_ramp),
     ("guest::a_guest_that_ends_under_load", dying),
@@ -120,6 +121,56 @@ fn ramp(image: &Path) -> Result<()> {
         ensure!(point.reply_time > 0.0 && point.network > 0.0, "{point:?}");
     }
     Ok(())
+}
+
+/// Two processes share 1100 connections a second, and each has an address of its own,
+/// as the sockets in the guest's namespace show.
+fn addresses(image: &Path) -> Result<()> {
+    let link = loads::network_choice();
+    if link != Link::Tap {
+        eprintln!("no addresses here: {link:?}");
+        return Ok(());
+    }
+    let rates = Rates { first: 1100, step: 100, last: 1100, ceiling: 1100, seconds: 5 };
+    let watch = thread::spawn(addresses_under_load);
+    let ramp = loads::ramp(&subject(image)?, &link, &rates, &mut |_, _| {})?;
+    let seen = watch.join().map_err(|_| anyhow::anyhow!("the watch panicked"))??;
+    if let Some(error) = ramp.stopped {
+        return Err(error);
+    }
+    ensure!(seen == 2, "{seen} addresses were seen");
+    Ok(())
+}
+
+/// How many addresses talk with the guest, once there are two or time is over.
+fn addresses_under_load() -> Result<usize> {
+    let parent = std::process::id().to_string();
+    let start = Instant::now();
+    let mut seen = std::collections::BTreeSet::new();
+    while seen.len() < 2 && start.elapsed() < Duration::from_secs(60) {
+        thread::sleep(Duration::from_millis(100));
+        let found = host::Command::new("pgrep")
+            .args(["--parent", &parent, "qemu-system"])
+            .outcome()?
+            .stdout;
+        let Some(guest) = String::from_utf8_lossy(&found).lines().next().map(str::to_owned) else {
+            continue;
+        };
+        let sockets = host::Command::new("nsenter")
+            .args(["--target", &guest, "--net", "ss", "-Htan"])
+            .outcome()?
+            .stdout;
+        for line in String::from_utf8_lossy(&sockets).lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            // The first address is ours, from which the first answers were asked for.
+            if let Some((address, _)) = words.get(3).and_then(|word| word.rsplit_once(':'))
+                && address != "10.0.2.2"
+            {
+                seen.insert(address.to_owned());
+            }
+        }
+    }
+    Ok(seen.len())
 }
 
 /// QEMU is killed as soon as httperf runs at the second rate.

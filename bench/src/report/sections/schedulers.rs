@@ -55,8 +55,8 @@ fn verdict(schedulers: &[Scheduler]) -> String {
             "As long as every client is served, the medians differ by {per_cent} % at most (at \
              {rate} connections per second): there is no order among them, and the thesis's \
              answer is not seen today. A lighttpd that is one process asks its disk for one page \
-             at a time, so that a scheduler has nothing to choose from. The appliance therefore \
-             keeps what costs nothing: no scheduler at all."
+             at a time, so that a scheduler has nothing to choose from. The default stays \
+             what the thesis chose, mq-deadline."
         );
     }
     format!(
