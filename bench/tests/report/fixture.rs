@@ -276,5 +276,5 @@ fn schedulers() -> Vec<Scheduler> {
         name: name.to_owned(),
         waits: (1..=5).map(|step| wait(step, slope)).collect(),
     };
-    [("none", 9.2), ("mq-deadline", 9.4), ("kyber", 9.3), ("bfq", 9.5)].map(scheduler).into()
+    [("none", 92.0), ("mq-deadline", 94.0), ("kyber", 93.0), ("bfq", 95.0)].map(scheduler).into()
 }

@@ -22,8 +22,9 @@ const SCHEDULERS: [&str; 4] = ["none", "mq-deadline", "kyber", "bfq"];
 const OPTIONS: [&str; 3] = ["MQ_IOSCHED_DEADLINE", "MQ_IOSCHED_KYBER", "IOSCHED_BFQ"];
 /// A disk of the thesis's time: a hundred operations a second.
 const SLOW: Throttle = Throttle { operations: 100, bytes: 100_000_000 };
-/// Connections per second: the last is more than the disk can do.
-const RATES: [u32; 5] = [25, 50, 75, 90, 125];
+/// Connections per second: below what the disk can do, and above, where they queue up for
+/// as long as the load lasts; with the last one some wait until they give up.
+const RATES: [u32; 6] = [50, 90, 105, 115, 125, 150];
 
 /// Measures every scheduler; what could be measured is in the report, however it ends.
 pub(super) fn measure(bench: &Bench, run: &mut StageRun, report: &mut Report) -> Result<()> {
