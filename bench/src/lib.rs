@@ -9,6 +9,7 @@
 pub mod contract;
 pub mod counts;
 pub mod data;
+mod ext3;
 pub mod loads;
 pub mod measure;
 pub mod report;

@@ -26,6 +26,9 @@ pub struct Subject {
     pub address: SocketAddr,
     /// `System.map` of its kernel.
     pub symbols: PathBuf,
+    /// The UUID by which its PID 1 finds the file system of the site, if that is on a disk
+    /// of its own.
+    pub disk_uuid: Option<String>,
     /// Every file that it serves: its path as it stands in a URL, with the leading
     /// slash and escaped, and its content on the host.
     pub site: BTreeMap<String, PathBuf>,

@@ -83,6 +83,7 @@ fn subject(out: &Path) -> Subject {
         support: Default::default(),
         address: ([127, 0, 0, 1], 80).into(),
         symbols: out.join("System.map"),
+        disk_uuid: None,
         site: Default::default(),
         sizes: Default::default(),
         figures: Default::default(),

@@ -2,6 +2,7 @@
 //! part of the report.
 
 mod boot;
+mod crawl;
 mod memory;
 mod requests;
 mod weights;
@@ -13,6 +14,7 @@ use crate::counts::{COMMAND_LINE, Counter};
 use crate::{Subject, Tools};
 
 pub use boot::boot;
+pub use crawl::{CRAWL, crawl};
 pub use memory::smallest;
 pub use requests::{Counted, Load, requests};
 pub use weights::{nine_under_load, weights};

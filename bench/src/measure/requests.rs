@@ -105,7 +105,7 @@ pub fn requests(
 }
 
 /// A load in which a request failed says nothing of what a request costs.
-fn complete(outcome: Outcome) -> Result<Outcome> {
+pub(super) fn complete(outcome: Outcome) -> Result<Outcome> {
     if outcome.failed() == 0 {
         return Ok(outcome);
     }

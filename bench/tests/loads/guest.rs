@@ -61,6 +61,7 @@ fn subject(out: &Path) -> Result<Subject> {
         support: Default::default(),
         address: SocketAddr::new(guest.addr().into(), 80),
         symbols: out.join("System.map"),
+        disk_uuid: None,
         site: [file("index.html"), file("style.css")].into(),
         sizes: Default::default(),
         figures: Default::default(),

@@ -135,7 +135,11 @@ impl Run<'_> {
             }
             return parts;
         }
-        parts.push(("HTTP/2", |run, subject, it| run.load(subject, Load::Http2, it)));
+        parts.push(("HTTP/2", |run, subject, it| match subject.is_whole_machine() {
+            true => Ok(()),
+            false => run.load(subject, Load::Http2, it),
+        }));
+        parts.push(("crawl", |run, subject, it| run.crawl(subject, it)));
         parts.push(("memory", |run, subject, it| run.memory(subject, it)));
         parts.push(("ramp", |run, subject, it| run.ramp(subject, it)));
         parts
@@ -174,6 +178,15 @@ impl Run<'_> {
         Ok(())
     }
 
+    fn crawl(&self, subject: &Subject, measured: &mut Measured) -> Result<()> {
+        let what = format!("{}: crawl", subject.name);
+        let line = self.progress.begin(&what);
+        let crawl = measure::crawl(subject, &self.tools, &self.link, self.scratch.path())?;
+        measured.requests.extend(crawl.map(|requests| (measure::CRAWL.to_owned(), requests)));
+        line.done();
+        Ok(())
+    }
+
     fn memory(&self, subject: &Subject, measured: &mut Measured) -> Result<()> {
         if subject.is_whole_machine() {
             // It starts for a minute with all the memory that it wants.
@@ -194,10 +207,10 @@ impl Run<'_> {
         }
         let what = format!("{}: ramp", subject.name);
         let line = self.progress.begin(&what);
-        let rates = Rates { step: 200, seconds: 5, ceiling: 4000, ..Rates::default() };
+        let rates = Rates { first: 250, step: 250, seconds: 5, ceiling: 4000, ..Rates::default() };
         let rates = match subject.is_whole_machine() {
             // A whole machine starts for a minute before each rate.
-            true => Rates { first: 500, step: 500, ..rates },
+            true => Rates { first: 500, step: 500, last: 1000, ..rates },
             false => rates,
         };
         let ramp = loads::ramp(subject, &self.link, &rates, &mut |done, total| {

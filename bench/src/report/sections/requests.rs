@@ -85,7 +85,7 @@ fn calls(view: &View, load: &str) -> Option<Table> {
         view.reference.and_then(|it| it.requests.get(load)).map_or(&empty, |it| &it.calls);
     let mut calls: Vec<_> = own.calls.iter().filter(|(_, call)| call.count > 0.0).collect();
     calls.sort_by(|a, b| (b.1.count * b.1.instructions).total_cmp(&(a.1.count * a.1.instructions)));
-    let caption = format!("System calls of a {}", load_title(load));
+    let caption = format!("System calls per {}", load_title(load));
     let mut head = ["call", "calls", "instructions each"].map(str::to_owned).to_vec();
     if let Some(it) = view.reference {
         head.push(format!("{}, each", it.name));

@@ -151,7 +151,16 @@ fn histograms(view: &View) -> Vec<Block> {
         if let Some(values) = seen(subject, name) {
             let calls: u64 =
                 values.iter().fold(0, |sum, (_, count)| u64::saturating_add(sum, *count));
-            let caption = format!("{name} on {}, {} calls", subject.name, grouped(calls as f64, 0));
+            let mut caption =
+                format!("{name} on {}, {} calls", subject.name, grouped(calls as f64, 0));
+            // One call that met a long interrupt would leave no room for the others.
+            let least = values.first().map_or(0, |(value, _)| *value);
+            let (values, beyond): (Vec<_>, Vec<_>) =
+                values.into_iter().partition(|(value, _)| *value / 5 <= least);
+            let beyond: u64 = beyond.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count));
+            if beyond > 0 {
+                caption.push_str(&format!(", {} beyond the axis", grouped(beyond as f64, 0)));
+            }
             let unit = "steps of the time-stamp counter";
             plots.push(Plot { caption, svg: histogram(&values, unit, colour) });
         }

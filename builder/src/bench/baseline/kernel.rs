@@ -57,6 +57,7 @@ impl Baselines<'_> {
             support,
             address: self.address()?,
             symbols,
+            disk_uuid: self.disk_uuid(),
             site: self.site()?,
             sizes,
             figures: BTreeMap::from([

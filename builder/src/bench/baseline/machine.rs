@@ -139,6 +139,7 @@ impl Baselines<'_> {
             support: Support::default(),
             address: self.address()?,
             symbols,
+            disk_uuid: None,
             site: self.site()?,
             sizes,
             figures: BTreeMap::from([

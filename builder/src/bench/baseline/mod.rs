@@ -28,7 +28,7 @@ use qemu::{Accelerator, Machine};
 
 use crate::cache::{Cache, Inputs};
 use crate::home;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Storage};
 use crate::progress::Progress;
 use crate::run::{self, Firmware};
 use crate::sources::{FetchOptions, Fetcher};
@@ -119,6 +119,7 @@ impl<'a> Baselines<'a> {
             support: Support::default(),
             address: self.address()?,
             symbols: self.out.join("System.map"),
+            disk_uuid: self.disk_uuid(),
             site: self.site()?,
             sizes,
             figures: BTreeMap::from([
@@ -132,6 +133,14 @@ impl<'a> Baselines<'a> {
     /// The appliance's machine, which a baseline differs from.
     fn machine(&self) -> Result<Machine> {
         run::machine(&self.out, &self.manifest, Firmware::Direct, self.accelerator.clone())
+    }
+
+    /// The UUID of the site's file system, if there is a disk.
+    fn disk_uuid(&self) -> Option<String> {
+        match &self.manifest.storage {
+            Storage::Disk { uuid, .. } => Some(uuid.clone()),
+            Storage::Ram => None,
+        }
     }
 
     /// Where the server serves: at the first address.
