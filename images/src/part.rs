@@ -75,14 +75,29 @@ impl<D: Read + Seek> Read for Part<D> {
 
 impl<D: Read + Seek> Seek for Part<D> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::Current(by) => self.position.checked_add_signed(by),
-            SeekFrom::End(by) => self.range.len.checked_add_signed(by),
-        };
-        self.position = position.ok_or_else(beyond)?;
+        self.position = moved(self.position, self.range.len, to)?;
         Ok(self.position)
     }
+}
+
+/// The position after a seek on a device of so many bytes.
+pub(crate) fn moved(position: u64, len: u64, to: SeekFrom) -> io::Result<u64> {
+    let position = match to {
+        SeekFrom::Start(position) => Some(position),
+        SeekFrom::Current(by) => position.checked_add_signed(by),
+        SeekFrom::End(by) => len.checked_add_signed(by),
+    };
+    position.ok_or_else(beyond)
+}
+
+/// Copies what a read at a position of a device gives: from the block that is there,
+/// at most so many bytes as are left of the device.
+pub(crate) fn read_block(block: &[u8], position: u64, left: u64, buffer: &mut [u8]) -> usize {
+    let within = usize::try_from(position % block.len() as u64).unwrap_or(0);
+    let rest = &block[within..];
+    let count = rest.len().min(buffer.len()).min(usize::try_from(left).unwrap_or(usize::MAX));
+    buffer[..count].copy_from_slice(&rest[..count]);
+    count
 }
 
 fn beyond() -> io::Error {

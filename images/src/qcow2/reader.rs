@@ -7,6 +7,7 @@ use flate2::{Decompress, FlushDecompress};
 
 use super::{COMPRESSED, MAGIC, OFFSET, SECTOR, ZERO, compressed_offset_bits, header};
 use crate::field;
+use crate::part::{moved, read_block};
 
 /// The cluster sizes that QEMU accepts, as powers of two.
 const CLUSTER_BITS: std::ops::RangeInclusive<u32> = 9..=21;
@@ -122,11 +123,7 @@ impl<R: Read + Seek> Read for Reader<R> {
         }
         self.load(self.position >> self.cluster_bits)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        let within =
-            usize::try_from(self.position).unwrap_or(usize::MAX) & (self.cluster.len() - 1);
-        let rest = &self.cluster[within..];
-        let count = rest.len().min(buffer.len()).min(usize::try_from(left).unwrap_or(usize::MAX));
-        buffer[..count].copy_from_slice(&rest[..count]);
+        let count = read_block(&self.cluster, self.position, left, buffer);
         self.position += count as u64;
         Ok(count)
     }
@@ -134,12 +131,7 @@ impl<R: Read + Seek> Read for Reader<R> {
 
 impl<R> Seek for Reader<R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::Current(by) => self.position.checked_add_signed(by),
-            SeekFrom::End(by) => self.disk_len.checked_add_signed(by),
-        };
-        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        self.position = moved(self.position, self.disk_len, to)?;
         Ok(self.position)
     }
 }

@@ -7,6 +7,7 @@ use flate2::{Decompress, FlushDecompress};
 
 use super::{COMPRESSED, DEFLATE, HAS_MARKERS, MAGIC, SECTOR, header};
 use crate::field;
+use crate::part::{moved, read_block};
 
 /// The versions of the header that are read.
 const VERSIONS: std::ops::RangeInclusive<u32> = 1..=3;
@@ -144,10 +145,7 @@ impl<R: Read + Seek> Read for Reader<R> {
         }
         self.load(self.position / self.grain.len() as u64)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        let within = usize::try_from(self.position % self.grain.len() as u64).unwrap_or(0);
-        let rest = &self.grain[within..];
-        let count = rest.len().min(buffer.len()).min(usize::try_from(left).unwrap_or(usize::MAX));
-        buffer[..count].copy_from_slice(&rest[..count]);
+        let count = read_block(&self.grain, self.position, left, buffer);
         self.position += count as u64;
         Ok(count)
     }
@@ -155,12 +153,7 @@ impl<R: Read + Seek> Read for Reader<R> {
 
 impl<R> Seek for Reader<R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::Current(by) => self.position.checked_add_signed(by),
-            SeekFrom::End(by) => self.disk_len.checked_add_signed(by),
-        };
-        self.position = position.ok_or(io::ErrorKind::InvalidInput)?;
+        self.position = moved(self.position, self.disk_len, to)?;
         Ok(self.position)
     }
 }
