@@ -3,6 +3,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::Guid;
+
 /// The digest of a disk in work.
 pub(crate) struct Content(Sha256);
 
@@ -32,5 +34,12 @@ impl ContentDigest {
     /// The first 16 bytes.
     pub(crate) fn id(self) -> [u8; 16] {
         crate::field(&self.0, 0)
+    }
+
+    /// The GUID for one of the roles that a format has GUIDs for.
+    pub(crate) fn guid(self, role: &str) -> Guid {
+        let Self(digest) =
+            Self(Sha256::new().chain_update(self.0).chain_update(role).finalize().into());
+        Guid::from_digest(crate::field(&digest, 0))
     }
 }

@@ -5,6 +5,9 @@ use std::thread;
 use anyhow::{Context, Result, anyhow};
 use flate2::{Compress, Compression, FlushCompress, Status};
 
+/// More workers have nothing to do: a run has few pieces.
+const WORKERS_MAX: usize = 16;
+
 /// Compresses pieces of a disk, each by itself. What comes out does not depend on
 /// the number of processors.
 pub(crate) struct Deflate {
@@ -15,7 +18,7 @@ impl Deflate {
     /// With zlib's header and checksum or without, and a window of 2^`window_bits`
     /// bytes.
     pub(crate) fn new(header: bool, window_bits: u8) -> Self {
-        let count = thread::available_parallelism().map_or(1, usize::from);
+        let count = thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
         let worker = || Compress::new_with_window_bits(Compression::default(), header, window_bits);
         Self { workers: std::iter::repeat_with(worker).take(count).collect() }
     }

@@ -18,8 +18,12 @@ pub mod raw;
 mod source;
 mod table;
 pub mod tar;
+pub mod vhd;
+pub mod vhdx;
 pub mod vmdk;
 pub mod xml;
+
+use std::io::{self, Seek, SeekFrom, Write};
 
 pub use guid::Guid;
 pub use lengths::{Lengths, Unfit};
@@ -34,4 +38,18 @@ pub fn field<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
         field.copy_from_slice(source);
     }
     field
+}
+
+/// Writes a field of a structure to an offset at which it lies inside by its layout.
+fn set_field(bytes: &mut [u8], offset: usize, value: &[u8]) {
+    bytes[offset..offset + value.len()].copy_from_slice(value);
+}
+
+/// Makes an image at least so long; what is new reads as zero.
+fn extend(image: &mut (impl Write + Seek), len: u64) -> io::Result<()> {
+    if image.seek(SeekFrom::End(0))? < len {
+        image.seek(SeekFrom::Start(len - 1))?;
+        image.write_all(&[0])?;
+    }
+    Ok(())
 }

@@ -3,63 +3,38 @@
 //! Scope: copying bytes so that runs of zeros become holes. The holes are those of
 //! the file that is written; its length is set by whoever opens it.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
+
+use anyhow::Result;
+
+use crate::source::{Runs, Source};
 
 /// The size of a hole: a block of the usual file systems.
-const BLOCK: usize = 4096;
-/// How much is read at once, in bytes.
-const BUFFER: usize = 1 << 18;
+pub(crate) const BLOCK: usize = 4096;
 
-/// Copies all of `source` to `place` in `device`, which reads as zero there, and
-/// leaves out blocks of zeros. Gives the number of bytes.
+/// Copies the `len` bytes of `source` to `place` in `device`, which reads as zero
+/// there, and leaves out blocks of zeros.
 ///
 /// # Errors
-/// When one cannot be read or the other not be written.
+/// When the source is shorter or longer than said or cannot be read, or the device
+/// cannot be written.
 pub fn copy(
-    source: &mut impl Read,
+    source: &mut impl Source,
+    len: u64,
     device: &mut (impl Write + Seek),
     place: u64,
-) -> io::Result<u64> {
-    let mut buffer = vec![0; BUFFER];
-    let mut copied = 0;
-    loop {
-        let count = fill(source, &mut buffer)?;
-        for block in buffer[..count].chunks(BLOCK) {
-            if !is_zero(block) {
-                device.seek(SeekFrom::Start(place + copied))?;
-                device.write_all(block)?;
-            }
-            copied += block.len() as u64;
-        }
-        if count < buffer.len() {
-            return Ok(copied);
-        }
+) -> Result<()> {
+    let mut runs = Runs::new(source, len, BLOCK);
+    while let Some(run) = runs.next()? {
+        device.seek(SeekFrom::Start(place + run.offset))?;
+        device.write_all(run.within(len))?;
     }
-}
-
-/// Reads until the buffer is full or the source ends.
-pub(crate) fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut count = 0;
-    while count < buffer.len() {
-        match source.read(&mut buffer[count..]) {
-            Ok(0) => break,
-            Ok(more) => count += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(count)
-}
-
-/// Whether there are only zeros.
-pub(crate) fn is_zero(bytes: &[u8]) -> bool {
-    // Without a way out of the inner loop it takes many bytes at once.
-    bytes.chunks(512).all(|bytes| bytes.iter().fold(0, |all, byte| all | byte) == 0)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
+    use std::io::{self, Cursor};
 
     use super::*;
 
@@ -85,12 +60,11 @@ mod tests {
 
     #[test]
     fn zeros_become_holes_and_the_rest_stays() {
-        let mut data = vec![0; BUFFER + 3 * BLOCK + 5];
+        let mut data = vec![0; (1 << 18) + 3 * BLOCK + 5];
         data[BLOCK] = 1;
-        data[BUFFER + 3 * BLOCK + 4] = 2;
+        data[(1 << 18) + 3 * BLOCK + 4] = 2;
         let mut device = Counting(Cursor::new(vec![0; data.len() + 512]), 0);
-        let copied = copy(&mut data.as_slice(), &mut device, 512).unwrap();
-        assert_eq!(copied, data.len() as u64);
+        copy(&mut data.as_slice(), data.len() as u64, &mut device, 512).unwrap();
         assert_eq!(device.0.into_inner()[512..], data);
         assert_eq!(device.1, BLOCK + 5);
     }

@@ -7,8 +7,6 @@ use std::ops::Range;
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 
-use crate::raw::{fill, is_zero};
-
 /// What a disk is read from.
 pub trait Source: Read {
     /// Moves on over bytes that are known to be zero without reading them, and
@@ -62,10 +60,24 @@ pub(crate) struct Runs<'a, S> {
 
 /// Consecutive blocks of a disk.
 pub(crate) struct Run<'a> {
+    block: usize,
     /// Where on the disk they are, in bytes.
     pub(crate) offset: u64,
     /// A whole number of blocks.
     pub(crate) bytes: &'a [u8],
+}
+
+impl<'a> Run<'a> {
+    /// Each block and where on the disk it is.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = (u64, &'a [u8])> {
+        (self.offset..).step_by(self.block).zip(self.bytes.chunks(self.block))
+    }
+
+    /// The bytes, without what is beyond a disk of this length.
+    pub(crate) fn within(&self, disk_len: u64) -> &'a [u8] {
+        let left = usize::try_from(disk_len - self.offset).unwrap_or(usize::MAX);
+        &self.bytes[..self.bytes.len().min(left)]
+    }
 }
 
 impl<'a, S: Source> Runs<'a, S> {
@@ -91,7 +103,8 @@ impl<'a, S: Source> Runs<'a, S> {
             }
         };
         self.seen = run.end;
-        Ok(Some(Run { offset: self.start + run.start as u64, bytes: &self.buffer[run] }))
+        let offset = self.start + run.start as u64;
+        Ok(Some(Run { block: self.block, offset, bytes: &self.buffer[run] }))
     }
 
     /// The next run in the buffer.
@@ -128,6 +141,26 @@ impl<'a, S: Source> Runs<'a, S> {
         self.buffer[end..self.used].fill(0);
         Ok(true)
     }
+}
+
+/// Reads until the buffer is full or the source ends.
+fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut count = 0;
+    while count < buffer.len() {
+        match source.read(&mut buffer[count..]) {
+            Ok(0) => break,
+            Ok(more) => count += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(count)
+}
+
+/// Whether there are only zeros.
+fn is_zero(bytes: &[u8]) -> bool {
+    // Without a way out of the inner loop it takes many bytes at once.
+    bytes.chunks(512).all(|bytes| bytes.iter().fold(0, |all, byte| all | byte) == 0)
 }
 
 #[cfg(test)]

@@ -3,20 +3,23 @@
 //! ```text
 //! cluster 0      header, written last
 //! then           data, compressed pieces packed without gaps; after each 512 MiB
-//!                of the disk the L2 table that finds them
-//! then           L1 table, refcount table, refcount blocks
+//!                of the disk that hold anything the L2 table that finds them;
+//!                after each 2 GiB of the image the block of its refcounts
+//! then           L1 table, refcount table, the last refcount blocks
 //! ```
 //!
-//! The memory in use is one cluster, one L2 table, eight bytes for each 512 MiB
-//! of the disk, and two for each 64 KiB of the image.
+//! The memory in use is that of a run, one L2 table, one refcount block, and eight
+//! bytes for each 512 MiB of the disk.
 
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 
-use anyhow::{Context, Result, ensure};
-use flate2::{Compress, Compression, FlushCompress, Status};
+use anyhow::{Result, ensure};
 
 use super::{COMPRESSED, COPIED, MAGIC, SECTOR, compressed_offset_bits, header};
-use crate::raw::{fill, is_zero};
+use crate::deflate::Deflate;
+use crate::lengths::Lengths;
+use crate::set_field;
+use crate::source::{Run, Runs, Source};
 
 /// Clusters of 64 KiB, as `qemu-img` makes them.
 const CLUSTER_BITS: u32 = 16;
@@ -33,27 +36,52 @@ const BLOCK_REFCOUNTS: usize = CLUSTER_LEN / 2;
 /// QEMU reads compressed clusters with a window of 2^12 bytes and fails on what
 /// looks back further (block/qcow2-threads.c, `qcow2_zlib_decompress`).
 const WINDOW_BITS: u8 = 12;
+/// The disks that can be written. The longest is the one whose L1 table has the
+/// 32 MiB that QEMU reads (block/qcow2.h, `QCOW_MAX_L1_SIZE`).
+pub const LENGTHS: Lengths = Lengths { format: "qcow2", max: 1 << 51, unit: SECTOR };
 
-/// Writes the disk of `disk_len` bytes that `source` gives as an image, from the
-/// start of `image` on.
+/// Writes the disk of `disk_len` bytes that `source` gives into `image`, which is
+/// empty, and compresses it.
 ///
 /// # Errors
-/// When the disk is shorter or longer than said, or something cannot be read or
-/// written.
-pub fn write(source: &mut impl Read, disk_len: u64, image: &mut (impl Write + Seek)) -> Result<()> {
+/// [`Unfit`](crate::Unfit) when the format has no room for the disk; otherwise when
+/// the disk is shorter or longer than said, or something cannot be read or written.
+pub fn write(
+    source: &mut impl Source,
+    disk_len: u64,
+    image: &mut (impl Write + Seek),
+) -> Result<()> {
+    write_with(source, disk_len, image, Some(Deflate::new(false, WINDOW_BITS)))
+}
+
+/// Writes a disk as [`write`] does, but with its clusters as they are.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_uncompressed(
+    source: &mut impl Source,
+    disk_len: u64,
+    image: &mut (impl Write + Seek),
+) -> Result<()> {
+    write_with(source, disk_len, image, None)
+}
+
+fn write_with(
+    source: &mut impl Source,
+    disk_len: u64,
+    image: &mut (impl Write + Seek),
+    mut deflate: Option<Deflate>,
+) -> Result<()> {
+    LENGTHS.check(disk_len)?;
     let mut writer = Writer::new(image);
-    let mut cluster = vec![0; CLUSTER_LEN];
-    let mut left = disk_len;
-    while left > 0 {
-        let want = usize::try_from(left.min(CLUSTER))?;
-        let count = fill(source, &mut cluster[..want]).context("reading the disk")?;
-        ensure!(count == want, "the disk ends {} bytes early", left - count as u64);
-        // The last cluster may reach beyond the disk.
-        cluster[want..].fill(0);
-        writer.add(&cluster)?;
-        left -= count as u64;
+    let mut runs = Runs::new(source, disk_len, CLUSTER_LEN);
+    while let Some(run) = runs.next()? {
+        match &mut deflate {
+            Some(deflate) => writer.add_compressed(&run, deflate)?,
+            None => writer.add(&run)?,
+        }
+        writer.end_refcounts()?;
     }
-    ensure!(fill(source, &mut [0]).context("reading the disk")? == 0, "the disk is too long");
     writer.finish(disk_len)
 }
 
@@ -61,14 +89,14 @@ struct Writer<'a, W> {
     image: &'a mut W,
     /// Where the next piece of data goes.
     position: u64,
-    /// The users of each cluster of the image.
+    /// Where the refcount blocks are.
+    refcount_blocks: Vec<u64>,
+    /// The users of each cluster of the image behind those that the blocks count.
     refcounts: Vec<u16>,
     /// Where the L2 tables are, as L1 entries.
     l1: Vec<u64>,
-    /// The L2 table in work.
+    /// The L2 table in work, which comes behind those of `l1`.
     l2: Vec<u64>,
-    compress: Compress,
-    compressed: Vec<u8>,
 }
 
 impl<'a, W: Write + Seek> Writer<'a, W> {
@@ -76,47 +104,59 @@ impl<'a, W: Write + Seek> Writer<'a, W> {
         Self {
             image,
             position: CLUSTER,
+            refcount_blocks: Vec::new(),
             refcounts: vec![1],
             l1: Vec::new(),
             l2: Vec::with_capacity(TABLE_ENTRIES),
-            compress: Compress::new_with_window_bits(Compression::best(), false, WINDOW_BITS),
-            compressed: Vec::with_capacity(CLUSTER_LEN - 1),
         }
     }
 
-    /// Adds the next cluster of the disk.
-    fn add(&mut self, cluster: &[u8]) -> Result<()> {
-        let entry = if is_zero(cluster) {
-            0
-        } else if self.compress(cluster)? {
-            self.put_compressed()?
-        } else {
-            self.align();
-            let place = self.put(cluster)?;
-            place | COPIED
-        };
-        self.l2.push(entry);
-        if self.l2.len() == TABLE_ENTRIES {
-            self.end_l2()?;
+    /// Adds clusters as they are.
+    fn add(&mut self, run: &Run<'_>) -> Result<()> {
+        let place = self.put(run.bytes)?;
+        for ((offset, _), place) in run.blocks().zip((place..).step_by(CLUSTER_LEN)) {
+            self.set(offset / CLUSTER, place | COPIED)?;
         }
         Ok(())
     }
 
-    /// Whether the cluster became smaller.
-    fn compress(&mut self, cluster: &[u8]) -> Result<bool> {
-        self.compress.reset();
-        self.compressed.clear();
-        let status =
-            self.compress.compress_vec(cluster, &mut self.compressed, FlushCompress::Finish)?;
-        Ok(status == Status::StreamEnd)
+    /// Adds clusters, compressed where that makes them smaller.
+    fn add_compressed(&mut self, run: &Run<'_>, deflate: &mut Deflate) -> Result<()> {
+        let pieces = deflate.pieces(run.bytes, CLUSTER_LEN, CLUSTER_LEN - 1)?;
+        for ((offset, cluster), piece) in run.blocks().zip(pieces) {
+            let entry = if let Some(data) = piece {
+                let place = self.put(&data)?;
+                let further = (self.position - 1) / SECTOR - place / SECTOR;
+                COMPRESSED | further << compressed_offset_bits(CLUSTER_BITS) | place
+            } else {
+                self.align();
+                self.put(cluster)? | COPIED
+            };
+            self.set(offset / CLUSTER, entry)?;
+        }
+        Ok(())
     }
 
-    fn put_compressed(&mut self) -> Result<u64> {
-        let data = std::mem::take(&mut self.compressed);
-        let place = self.put(&data)?;
-        let further = (self.position - 1) / SECTOR - place / SECTOR;
-        self.compressed = data;
-        Ok(COMPRESSED | further << compressed_offset_bits(CLUSTER_BITS) | place)
+    /// Sets the entry of a cluster of the disk, behind all that were set.
+    fn set(&mut self, number: u64, entry: u64) -> Result<()> {
+        let number = usize::try_from(number)?;
+        let table = number / TABLE_ENTRIES;
+        if table > self.l1.len() {
+            self.end_l2()?;
+            self.l1.resize(table, 0);
+        }
+        self.l2.resize(number % TABLE_ENTRIES, 0);
+        self.l2.push(entry);
+        Ok(())
+    }
+
+    fn end_l2(&mut self) -> Result<()> {
+        if !self.l2.is_empty() {
+            let l2 = std::mem::take(&mut self.l2);
+            let entry = self.put_table(&l2)? | COPIED;
+            self.l1.push(entry);
+        }
+        Ok(())
     }
 
     /// Writes bytes at the position, counts them as a user of their clusters, and
@@ -126,8 +166,9 @@ impl<'a, W: Write + Seek> Writer<'a, W> {
         self.image.seek(SeekFrom::Start(place))?;
         self.image.write_all(bytes)?;
         self.position += bytes.len() as u64;
-        let first = usize::try_from(place / CLUSTER)?;
-        let last = usize::try_from((self.position - 1) / CLUSTER)?;
+        let counted = self.refcount_blocks.len() * BLOCK_REFCOUNTS;
+        let first = usize::try_from(place / CLUSTER)? - counted;
+        let last = usize::try_from((self.position - 1) / CLUSTER)? - counted;
         if self.refcounts.len() <= last {
             self.refcounts.resize(last + 1, 0);
         }
@@ -149,27 +190,29 @@ impl<'a, W: Write + Seek> Writer<'a, W> {
         self.put(&bytes)
     }
 
-    fn end_l2(&mut self) -> Result<()> {
-        let l2 = std::mem::take(&mut self.l2);
-        let entry =
-            if l2.iter().all(|entry| *entry == 0) { 0 } else { self.put_table(&l2)? | COPIED };
-        self.l1.push(entry);
+    /// Writes the refcount blocks whose clusters are all in use: nothing more comes
+    /// before the position.
+    fn end_refcounts(&mut self) -> Result<()> {
+        while self.refcounts.len() > BLOCK_REFCOUNTS {
+            let further = self.refcounts.split_off(BLOCK_REFCOUNTS);
+            let block = std::mem::replace(&mut self.refcounts, further);
+            self.align();
+            self.refcount_blocks.push(self.position);
+            self.put(&refcount_bytes(&block))?;
+        }
         Ok(())
     }
 
     fn finish(mut self, disk_len: u64) -> Result<()> {
-        if !self.l2.is_empty() {
-            self.end_l2()?;
-        }
+        self.end_l2()?;
+        let tables = disk_len.div_ceil(CLUSTER * TABLE_ENTRIES as u64);
+        self.l1.resize(usize::try_from(tables)?, 0);
         let l1 = std::mem::take(&mut self.l1);
-        // QEMU wants a table even for a disk of no bytes.
-        let l1_place = self.put_table(if l1.is_empty() { &[0] } else { &l1 })?;
+        let l1_place = self.put_table(&l1)?;
         let refcounts_place = self.put_refcounts()?;
 
         let mut bytes = vec![0; header::BYTES];
-        let mut set = |offset: usize, value: &[u8]| {
-            bytes[offset..offset + value.len()].copy_from_slice(value);
-        };
+        let mut set = |offset, value: &[u8]| set_field(&mut bytes, offset, value);
         set(0, &MAGIC);
         set(header::VERSION, &3u32.to_be_bytes());
         set(header::CLUSTER_BITS, &CLUSTER_BITS.to_be_bytes());
@@ -185,7 +228,7 @@ impl<'a, W: Write + Seek> Writer<'a, W> {
         Ok(())
     }
 
-    /// Writes the refcount table and its blocks, which count themselves too.
+    /// Writes the refcount table and its last blocks, which count themselves too.
     fn put_refcounts(&mut self) -> Result<u64> {
         self.align();
         let others = self.refcounts.len() + 1;
@@ -193,17 +236,20 @@ impl<'a, W: Write + Seek> Writer<'a, W> {
         while blocks * BLOCK_REFCOUNTS < others + blocks {
             blocks += 1;
         }
-        ensure!(blocks <= TABLE_ENTRIES, "the image is too long");
         let place = self.position;
         let first = place + CLUSTER;
-        let table: Vec<u64> = (0..blocks as u64).map(|block| first + block * CLUSTER).collect();
+        let new = (0..blocks as u64).map(|block| first + block * CLUSTER);
+        let table: Vec<u64> = self.refcount_blocks.iter().copied().chain(new).collect();
+        ensure!(table.len() <= TABLE_ENTRIES, "the image becomes longer than 16 TiB");
         self.put_table(&table)?;
         self.refcounts.resize(others + blocks, 1);
-        let mut bytes: Vec<u8> =
-            self.refcounts.iter().flat_map(|count| count.to_be_bytes()).collect();
-        bytes.resize(blocks * CLUSTER_LEN, 0);
-        self.image.seek(SeekFrom::Start(first))?;
-        self.image.write_all(&bytes)?;
+        self.put(&refcount_bytes(&self.refcounts))?;
         Ok(place)
     }
+}
+
+fn refcount_bytes(refcounts: &[u16]) -> Vec<u8> {
+    let mut bytes: Vec<u8> = refcounts.iter().flat_map(|count| count.to_be_bytes()).collect();
+    bytes.resize(bytes.len().next_multiple_of(CLUSTER_LEN), 0);
+    bytes
 }

@@ -18,12 +18,14 @@
 
 mod description;
 mod reader;
+pub mod sparse;
 pub mod stream;
 
 use std::io::{Seek, SeekFrom, Write};
 
 use anyhow::{Result, ensure};
 
+use crate::set_field;
 use crate::table::Table;
 use description::Description;
 pub use reader::Reader;
@@ -73,6 +75,8 @@ mod header {
 
 /// Flag: the header holds [`NEWLINES`].
 const HAS_NEWLINES: u32 = 1;
+/// Flag: there is a second directory.
+const HAS_SECOND_DIRECTORY: u32 = 1 << 1;
 /// Flag: grains are compressed.
 const COMPRESSED: u32 = 1 << 16;
 /// Flag: grains and other blocks have markers.
@@ -100,9 +104,7 @@ struct Header {
 impl Header {
     fn bytes(&self) -> Result<[u8; header::BYTES]> {
         let mut bytes = [0; header::BYTES];
-        let mut set = |offset: usize, value: &[u8]| {
-            bytes[offset..offset + value.len()].copy_from_slice(value);
-        };
+        let mut set = |offset, value: &[u8]| set_field(&mut bytes, offset, value);
         set(0, &MAGIC);
         set(header::VERSION, &self.version.to_le_bytes());
         set(header::FLAGS, &self.flags.to_le_bytes());

@@ -100,8 +100,7 @@ impl<W: Write + Seek> Writer<'_, W> {
     /// Adds grains.
     fn add(&mut self, run: &Run<'_>) -> Result<()> {
         // A grain ends with the disk.
-        let left = usize::try_from(self.disk_len - run.offset).unwrap_or(usize::MAX);
-        let bytes = &run.bytes[..run.bytes.len().min(left)];
+        let bytes = run.within(self.disk_len);
         let compressed = self.deflate.pieces(bytes, GRAIN_LEN, COMPRESSED_MAX)?;
         let offsets = (run.offset..).step_by(GRAIN_LEN);
         let mut data = Vec::new();
@@ -120,5 +119,37 @@ impl<W: Write + Seek> Writer<'_, W> {
         self.image.write_all(&data)?;
         self.position += data.len() as u64 / SECTOR;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::field;
+
+    /// The places of VMware's open-vmdk for a disk of 128 MiB.
+    #[test]
+    fn the_layout_is_that_of_open_vmdk() {
+        let mut disk = vec![0; 128 << 20];
+        disk[70_000] = 1;
+        let mut image = Cursor::new(Vec::new());
+        let written = write(&mut disk.as_slice(), 128 << 20, "d.vmdk", &mut image).unwrap();
+        let image = image.into_inner();
+        assert_eq!(written, Written { image_len: image.len() as u64, populated: 65_536 });
+        let word = |at| u32::from_le_bytes(field(&image, at));
+        let long = |at| u64::from_le_bytes(field(&image, at));
+        assert_eq!((word(4), word(8), long(48), long(56), long(64)), (3, 0x30001, 0, 21, 38));
+        // The tables are at 22, 26, 30 and 34; the disk's second grain is the first.
+        let directory = [0, 1, 2, 3].map(|entry| word(21 * 512 + 4 * entry));
+        assert_eq!(directory, [22, 26, 30, 34]);
+        assert_eq!([0, 1, 2].map(|entry| word(22 * 512 + 4 * entry)), [0, 38, 0]);
+        assert_eq!(long(38 * 512), 128);
+        assert!(image[image.len() - 512..].iter().all(|byte| *byte == 0));
+        let description = String::from_utf8(image[512..21 * 512].to_vec()).unwrap();
+        for line in ["createType=\"streamOptimized\"", "RW 262144 SPARSE \"d.vmdk\""] {
+            assert!(description.lines().any(|found| found == line), "{description}");
+        }
     }
 }

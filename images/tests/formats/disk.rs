@@ -17,9 +17,13 @@ pub(crate) fn all() -> Vec<NamedTempFile> {
         mixed(3 * MIB + (64 << 10) + 512),
         mixed(40 * MIB - 512),
         zeros(512),
-        zeros(130 * MIB),
+        zeros(40 * MIB),
         noise(5 * MIB + 1024),
     ]
+}
+
+pub(crate) fn len(disk: &NamedTempFile) -> u64 {
+    disk.as_file().metadata().unwrap().len()
 }
 
 /// Nothing but a hole.

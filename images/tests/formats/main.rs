@@ -5,45 +5,68 @@
 mod disk;
 mod readers;
 
-use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::fs::{self, File};
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use images::{qcow2, raw, vmdk};
+use images::{qcow2, raw, vhd, vhdx, vmdk};
+use libtest_mimic::{Arguments, Failed, Trial};
 
-use readers::{Reader, qemu_img};
+use readers::Reader;
 
 /// A format, its writer and its readers.
+#[derive(Clone, Copy)]
 struct Format {
     /// The name of an image, whose ending some readers go by.
     file: &'static str,
     write: fn(&mut File, u64, &mut File) -> Result<()>,
-    /// What `qemu-img` calls it.
-    qemu: &'static str,
     readers: &'static [Reader],
 }
 
-const FORMATS: [Format; 3] = [
-    Format { file: "disk.raw", write: write_raw, qemu: "raw", readers: &[] },
-    Format { file: "disk.qcow2", write: qcow2::write, qemu: "qcow2", readers: &[] },
+const FORMATS: [Format; 7] = [
+    Format { file: "disk.raw", write: write_raw, readers: &[Reader::Qemu("raw")] },
+    Format {
+        file: "disk.qcow2",
+        write: qcow2::write,
+        readers: &[Reader::Qemu("qcow2"), Reader::Dissect("qcow2", "QCow2(file).open()")],
+    },
+    Format {
+        file: "uncompressed.qcow2",
+        write: qcow2::write_uncompressed,
+        readers: &[Reader::Qemu("qcow2"), Reader::Dissect("qcow2", "QCow2(file).open()")],
+    },
     Format {
         file: "disk.vmdk",
         write: |disk, len, image| vmdk::stream::write(disk, len, "disk.vmdk", image).map(drop),
-        qemu: "vmdk",
-        readers: &[Reader::Libvmdk],
+        readers: &[Reader::Qemu("vmdk"), Reader::Libvmdk, Reader::Dissect("vmdk", "VMDK(file)")],
+    },
+    Format {
+        file: "sparse.vmdk",
+        write: |disk, len, image| vmdk::sparse::write(disk, len, "sparse.vmdk", image),
+        readers: &[Reader::Qemu("vmdk"), Reader::Libvmdk, Reader::Dissect("vmdk", "VMDK(file)")],
+    },
+    Format {
+        file: "disk.vhd",
+        write: vhd::write,
+        readers: &[Reader::Qemu("vpc"), Reader::Libvhdi, Reader::Dissect("vhd", "VHD(file)")],
+    },
+    Format {
+        file: "disk.vhdx",
+        write: vhdx::write,
+        readers: &[Reader::Qemu("vhdx"), Reader::Libvhdi, Reader::Dissect("vhdx", "VHDX(file)")],
     },
 ];
 
 fn write_raw(disk: &mut File, len: u64, image: &mut File) -> Result<()> {
     image.set_len(len)?;
-    raw::copy(disk, image, 0)?;
-    Ok(())
+    raw::copy(disk, len, image, 0)
 }
 
 impl Format {
     /// Writes a disk into a directory.
-    fn image(&self, disk: &Path, dir: &Path) -> PathBuf {
+    fn image(self, disk: &Path, dir: &Path) -> PathBuf {
         let mut disk = File::open(disk).unwrap();
         let len = disk.metadata().unwrap().len();
         let place = dir.join(self.file);
@@ -51,81 +74,57 @@ impl Format {
         (self.write)(&mut disk, len, &mut image).unwrap();
         place
     }
+
+    /// What is read from the image of each disk is the disk, and not another one.
+    fn is_read(self, reader: Reader) {
+        let disks = disk::all().into_iter().filter(|disk| reader.takes(disk::len(disk)));
+        for disk in disks {
+            let dir = tempfile::tempdir().unwrap();
+            let image = self.image(disk.path(), dir.path());
+            let back = dir.path().join("back");
+            reader.read(&image, &back).unwrap();
+            assert!(same(disk.path(), &back), "a disk of {} bytes", disk::len(&disk));
+            disk.reopen().unwrap().write_all(b"other").unwrap();
+            assert!(!same(disk.path(), &back), "the comparison cannot fail");
+        }
+    }
+
+    /// The image is a function of the disk, with holes or without.
+    fn repeats(self) {
+        let dirs = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let disk = disk::mixed(9 << 20);
+        let first = self.image(disk.path(), dirs[0].path());
+        let full = disk::without_holes(disk.path());
+        let second = self.image(full.path(), dirs[1].path());
+        assert!(same(&first, &second));
+        full.reopen().unwrap().write_all(b"x").unwrap();
+        let third = self.image(full.path(), dirs[2].path());
+        assert!(!same(&first, &third), "the comparison cannot fail");
+    }
 }
 
 fn same(one: &Path, other: &Path) -> bool {
-    let bytes = |path| {
-        let mut bytes = Vec::new();
-        File::open(path).unwrap().read_to_end(&mut bytes).unwrap();
-        bytes
-    };
-    bytes(one) == bytes(other)
+    fs::read(one).unwrap() == fs::read(other).unwrap()
 }
 
-/// Calls `check` with each disk in each format.
-fn each(check: impl Fn(&Format, &Path, &Path)) {
-    for disk in disk::all() {
-        for format in FORMATS {
-            let dir = tempfile::tempdir().unwrap();
-            let image = format.image(disk.path(), dir.path());
-            check(&format, disk.path(), &image);
-        }
+fn main() {
+    let arguments = Arguments::from_args();
+    if !arguments.list {
+        readers::prepare();
     }
-}
-
-#[test]
-fn qemu_reads_every_format() {
-    each(|format, disk, image| {
-        let back = image.with_extension("back");
-        qemu_img(&["convert", "-f", format.qemu, "-O", "raw"], &[image, &back]).unwrap();
-        assert!(same(disk, &back), "{} of {}", format.file, disk.display());
-        if format.qemu != "raw" {
-            qemu_img(&["check", "-f", format.qemu], &[image]).unwrap();
-        }
-    });
-}
-
-#[test]
-fn other_readers_read_every_format() {
-    each(|format, disk, image| {
-        for reader in format.readers {
-            let back = image.with_extension("back");
-            reader.read(image, &back).unwrap();
-            assert!(same(disk, &back), "{reader:?}: {} of {}", format.file, disk.display());
-        }
-    });
-}
-
-#[test]
-fn each_reader_sees_another_disk() {
+    let mut trials = Vec::new();
     for format in FORMATS {
-        let dir = tempfile::tempdir().unwrap();
-        let disk = disk::mixed(3 << 20);
-        let image = format.image(disk.path(), dir.path());
-        let mut other = disk.reopen().unwrap();
-        other.seek(std::io::SeekFrom::Start(5)).unwrap();
-        other.write_all(b"other").unwrap();
-        let back = image.with_extension("back");
-        qemu_img(&["convert", "-f", format.qemu, "-O", "raw"], &[&image, &back]).unwrap();
-        assert!(!same(disk.path(), &back), "{}", format.file);
-        for reader in format.readers {
-            reader.read(&image, &back).unwrap();
-            assert!(!same(disk.path(), &back), "{reader:?}: {}", format.file);
+        let name = |what: &str| format!("{}::{what}", format.file);
+        trials.push(trial(name("repeats"), move || format.repeats()));
+        for &reader in format.readers {
+            let test = trial(name(reader.name()), move || format.is_read(reader));
+            trials.push(test.with_ignored_flag(!reader.is_there()));
         }
     }
+    libtest_mimic::run(&arguments, trials).exit();
 }
 
-#[test]
-fn the_same_disk_gives_the_same_image_with_holes_or_without() {
-    for format in FORMATS {
-        let dirs = [(); 3].map(|()| tempfile::tempdir().unwrap());
-        let disk = disk::mixed(9 << 20);
-        let first = format.image(disk.path(), dirs[0].path());
-        let full = disk::without_holes(disk.path());
-        let second = format.image(full.path(), dirs[1].path());
-        assert!(same(&first, &second), "{}", format.file);
-        full.reopen().unwrap().write_all(b"x").unwrap();
-        let third = format.image(full.path(), dirs[2].path());
-        assert!(!same(&first, &third), "{}: the comparison cannot fail", format.file);
-    }
+fn trial(name: String, test: impl FnOnce() + Send + 'static) -> Trial {
+    let run = || catch_unwind(AssertUnwindSafe(test)).map_err(|_| Failed::without_message());
+    Trial::test(name, run)
 }
