@@ -23,11 +23,11 @@ use crate::cli::BuildArgs;
 use crate::disk::Format;
 use crate::home;
 use crate::manifest::Manifest;
-use crate::plan::Plan;
+use crate::plan::{Plan, Storage};
 use crate::progress::Progress;
 use crate::report::{self, say};
 use crate::sources::{FetchOptions, Fetcher};
-use crate::spec;
+use crate::spec::{self, DiskSize};
 use crate::target::Target;
 use crate::text::{duration, size};
 use sign::Signer;
@@ -100,6 +100,10 @@ pub fn carry_out(request: &Request, plan: &Plan, progress: &Progress) -> Result<
         .unwrap_or_else(|| PathBuf::from(format!("build/{}-{}", plan.name, plan.target.name())));
     output::check_place(&place)?;
     let signer = signer(request, plan)?;
+    // The disk is longer than its file system, and known only when it is made.
+    if let Storage::Disk { size: DiskSize::Bytes(bytes), .. } = plan.storage {
+        request.formats.iter().try_for_each(|format| format.check(bytes))?;
+    }
     let bench = Bench::new(request, plan, progress);
     let _shared = bench.cache.share(progress)?;
 

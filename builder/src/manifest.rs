@@ -10,11 +10,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use host::refused;
 use kernel::Tailor;
 use qemu::DiskFormat;
 use serde::{Deserialize, Serialize};
 
+use crate::disk::Format;
 use crate::spec::{FirmwareKind, Profile};
 
 /// The name of the manifest in an output directory.
@@ -194,12 +196,10 @@ pub fn encode_path(path: &Path) -> String {
 impl Manifest {
     /// The disk image that QEMU is given, if there is one that it reads.
     pub fn disk(&self) -> Option<(String, DiskFormat)> {
-        let candidates = [
-            ("disk.qcow2".to_owned(), DiskFormat::Qcow2),
-            ("disk.raw".to_owned(), DiskFormat::Raw),
-            (format!("{}.vmdk", self.name), DiskFormat::Vmdk),
-        ];
-        candidates.into_iter().find(|(name, _)| self.files.contains_key(name))
+        let formats = Format::value_variants().iter();
+        let images = formats.map(|format| (format.file_name().to_owned(), format.in_qemu()));
+        let package = (format!("{}.vmdk", self.name), DiskFormat::Vmdk);
+        images.chain([package]).find(|(name, _)| self.files.contains_key(name))
     }
 
     /// Whether a directory holds a manifest, of whatever version.

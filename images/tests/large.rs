@@ -48,7 +48,7 @@ fn disk() -> File {
 #[test]
 fn a_disk_of_1_tib_takes_little_time_and_memory() {
     let limits = getrlimit(Resource::As);
-    setrlimit(Resource::As, Rlimit { current: Some(ADDRESSES), ..limits.clone() }).unwrap();
+    setrlimit(Resource::As, Rlimit { current: Some(ADDRESSES), ..limits }).unwrap();
     let too_much = usize::try_from(ADDRESSES).unwrap();
     assert!(Vec::<u8>::new().try_reserve_exact(too_much).is_err(), "there is no limit");
     let mut disk = disk();

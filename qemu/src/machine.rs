@@ -57,8 +57,25 @@ pub enum DiskFormat {
     Raw,
     /// QEMU's own format.
     Qcow2,
-    /// VMware's, as packages hold it.
+    /// VMware's, of any kind.
     Vmdk,
+    /// Microsoft's older one.
+    Vhd,
+    /// Microsoft's newer one.
+    Vhdx,
+}
+
+impl DiskFormat {
+    /// The name that QEMU has for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Qcow2 => "qcow2",
+            Self::Vmdk => "vmdk",
+            Self::Vhd => "vpc",
+            Self::Vhdx => "vhdx",
+        }
+    }
 }
 
 /// A disk. What the guest writes is gone when the machine ends.
@@ -220,11 +237,7 @@ impl Disk {
     }
 
     fn arguments(&self) -> Result<Vec<OsString>> {
-        let format = match self.format {
-            DiskFormat::Raw => "raw",
-            DiskFormat::Qcow2 => "qcow2",
-            DiskFormat::Vmdk => "vmdk",
-        };
+        let format = self.format.name();
         let mut options = format!("if=none,id=disk,format={format},snapshot=on");
         if let Some(Throttle { operations, bytes }) = self.throttle {
             options.push_str(&format!(

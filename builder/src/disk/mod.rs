@@ -12,14 +12,16 @@ pub mod site;
 pub(crate) mod tests;
 mod usage;
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use host::{Command, Digest, Job, Staged, digest_bytes, explain_io, failed};
+use host::{Command, Digest, Job, Staged, digest_bytes, explain_io, failed, refused};
 use images::gpt::{EFI_SYSTEM, LEGACY_BIOS_BOOTABLE, LINUX_DATA, NewPartition, Table};
-use images::{Guid, qcow2, raw};
+use images::{Guid, qcow2, raw, vhd, vhdx, vmdk};
+use qemu::DiskFormat;
 
 pub use ext3::Volume;
 pub use fat::Boot;
@@ -34,17 +36,76 @@ const FIRST_PARTITION: u64 = 1 << 20;
 pub enum Format {
     /// QEMU's own, compressed
     Qcow2,
+    /// QEMU's own, as it is
+    Qcow2Uncompressed,
+    /// VMware's, compressed (streamOptimized), as packages hold it
+    Vmdk,
+    /// VMware's, as it is (monolithicSparse), for Workstation and Fusion
+    VmdkSparse,
+    /// Of fixed length, for Azure and Hyper-V
+    Vhd,
+    /// Hyper-V's own
+    Vhdx,
     /// The disk byte for byte, with holes
     Raw,
 }
 
 impl Format {
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Qcow2 => "qcow2",
+            Self::Qcow2Uncompressed => "qcow2-uncompressed",
+            Self::Vmdk => "vmdk",
+            Self::VmdkSparse => "vmdk-sparse",
+            Self::Vhd => "vhd",
+            Self::Vhdx => "vhdx",
+            Self::Raw => "raw",
+        }
+    }
+
     /// The name of the image in an output directory.
     pub fn file_name(self) -> &'static str {
         match self {
             Self::Qcow2 => "disk.qcow2",
+            Self::Qcow2Uncompressed => "disk-uncompressed.qcow2",
+            Self::Vmdk => "disk.vmdk",
+            Self::VmdkSparse => "disk-sparse.vmdk",
+            Self::Vhd => "disk.vhd",
+            Self::Vhdx => "disk.vhdx",
             Self::Raw => "disk.raw",
         }
+    }
+
+    /// What QEMU reads it as.
+    pub fn in_qemu(self) -> DiskFormat {
+        match self {
+            Self::Qcow2 | Self::Qcow2Uncompressed => DiskFormat::Qcow2,
+            Self::Vmdk | Self::VmdkSparse => DiskFormat::Vmdk,
+            Self::Vhd => DiskFormat::Vhd,
+            Self::Vhdx => DiskFormat::Vhdx,
+            Self::Raw => DiskFormat::Raw,
+        }
+    }
+
+    /// Whether a disk of so many bytes can be written.
+    ///
+    /// # Errors
+    /// Refused when the format has no room for it.
+    pub fn check(self, disk_len: u64) -> Result<()> {
+        let lengths = match self {
+            Self::Qcow2 | Self::Qcow2Uncompressed => qcow2::LENGTHS,
+            Self::Vmdk => vmdk::stream::LENGTHS,
+            Self::VmdkSparse => vmdk::sparse::LENGTHS,
+            Self::Vhd => vhd::LENGTHS,
+            Self::Vhdx => vhdx::LENGTHS,
+            Self::Raw => return Ok(()),
+        };
+        lengths.check(disk_len).map_err(|unfit| {
+            refused(unfit.to_string())
+                .hint("choose another --format, or a smaller `disk.size` in appliance.toml")
+                .into()
+        })
     }
 }
 
@@ -127,8 +188,9 @@ fn join<'a>(table: &Table, images: impl Iterator<Item = &'a Path>, place: &Path)
     for (image, partition) in images.zip(&table.partitions) {
         let mut source =
             File::open(image).with_context(|| format!("reading {}", image.display()))?;
-        raw::copy(&mut source, &mut disk, partition.range.start)
-            .map_err(|error| explain_io(error, place))?;
+        let len = source.metadata().context("reading a partition")?.len();
+        raw::copy(&mut source, len, &mut disk, partition.range.start)
+            .map_err(|error| explain(error, place))?;
     }
     table.write(&boot_code, &mut disk).map_err(|error| explain(error, place))
 }
@@ -146,20 +208,27 @@ fn check(disk: &Path, job: &Job<'_>) -> Result<()> {
 /// Writes a raw disk in a format to its place.
 ///
 /// # Errors
-/// When the disk cannot be read or the image not be written.
+/// Refused when the format has no room for the disk; otherwise when the disk cannot
+/// be read or the image not be written.
 pub fn write(disk: &Path, format: Format, place: &Path) -> Result<()> {
     let reading = || format!("reading {}", disk.display());
     let mut source = File::open(disk).with_context(reading)?;
     let len = source.metadata().with_context(reading)?.len();
+    format.check(len)?;
     let mut staged = Staged::new(place)?;
     let image = staged.file();
+    let name = place.file_name().and_then(OsStr::to_str).unwrap_or(format.file_name());
     match format {
         Format::Qcow2 => qcow2::write(&mut source, len, image),
+        Format::Qcow2Uncompressed => qcow2::write_uncompressed(&mut source, len, image),
+        Format::Vmdk => vmdk::stream::write(&mut source, len, name, image).map(drop),
+        Format::VmdkSparse => vmdk::sparse::write(&mut source, len, name, image),
+        Format::Vhd => vhd::write(&mut source, len, image),
+        Format::Vhdx => vhdx::write(&mut source, len, image),
         Format::Raw => image
             .set_len(len)
-            .and_then(|()| raw::copy(&mut source, image, 0))
-            .map(|_| ())
-            .map_err(Into::into),
+            .map_err(Into::into)
+            .and_then(|()| raw::copy(&mut source, len, image, 0)),
     }
     .map_err(|error| explain(error, place))?;
     staged.commit()

@@ -5,6 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
+use clap::ValueEnum;
 use ext4_view::{Ext4, PathBuf as ExtPath};
 
 use super::site::Site;
@@ -94,18 +95,53 @@ fn a_disk_without_site_has_one_partition() {
     assert_eq!(names, ["boot"]);
 }
 
+/// Every format is read back in images/tests/formats; here it is ours that is written.
 #[test]
-fn qcow2_holds_the_same_disk() {
+fn every_format_holds_the_same_disk() {
     let bench = Bench::new();
     let raw = bench.make(EXT3).unwrap();
-    let image = bench.path("disk.qcow2");
-    write(&raw, Format::Qcow2, &image).unwrap();
-    let said = |args: &[&str]| Command::new("qemu-img").args(args).arg(&image).run();
-    said(&["check"]).unwrap();
-    said(&["compare", raw.to_str().unwrap()]).unwrap();
-    let mut file = File::options().write(true).open(&raw).unwrap();
-    file.write_all(b"other").unwrap();
-    said(&["compare", raw.to_str().unwrap()]).unwrap_err();
+    let compare = |format: Format| {
+        let names = ["compare", "-f", "raw", "-F", format.in_qemu().name()];
+        let image = bench.path(format.file_name());
+        Command::new("qemu-img").args(names).args([&raw, &image]).run().is_ok()
+    };
+    let formats = || Format::value_variants().iter().copied().filter(|at| *at != Format::Raw);
+    for format in formats() {
+        write(&raw, format, &bench.path(format.file_name())).unwrap();
+        assert!(compare(format), "{format:?}");
+    }
+    damage(&raw, 0, b"other");
+    formats().for_each(|format| assert!(!compare(format), "{format:?}"));
+}
+
+#[test]
+fn formats_have_names_of_their_own() {
+    let formats = Format::value_variants();
+    for (at, format) in formats.iter().enumerate() {
+        assert_eq!(format.to_possible_value().unwrap().get_name(), format.name());
+        let same = |other: &Format| other.file_name() == format.file_name();
+        assert!(!formats[at + 1..].iter().any(same), "{format:?}");
+    }
+}
+
+#[test]
+fn a_disk_that_a_format_cannot_hold_is_refused() {
+    let bench = Bench::new();
+    let raw = bench.path("disk.raw");
+    let refused = |len: u64, format: Format| {
+        File::create(&raw).unwrap().set_len(len).unwrap();
+        let image = bench.path(format.file_name());
+        let error = write(&raw, format, &image).unwrap_err();
+        assert!(!image.exists());
+        error.downcast::<host::Problem>().unwrap()
+    };
+    let problem = refused((2040 << 30) + 512, Format::Vhd);
+    assert_eq!(problem.kind, host::Kind::Refused);
+    assert!(problem.to_string().contains("2040 GiB"), "{problem}");
+    assert!(problem.hint.unwrap().contains("--format"));
+    refused(2 << 40, Format::VmdkSparse);
+    refused(0, Format::Qcow2);
+    refused(513, Format::Vhdx);
 }
 
 /// Names that a script or a command line could take for something else.

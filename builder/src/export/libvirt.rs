@@ -4,7 +4,6 @@ use std::path::Path;
 
 use anyhow::Result;
 use images::xml::Element;
-use qemu::DiskFormat;
 
 use super::{Machine, copy_disk, needs_qemu_format, write_text};
 use crate::spec::FirmwareKind;
@@ -59,11 +58,7 @@ fn devices(machine: &Machine) -> Element {
         // libvirt knows pvscsi of VMware's own hosts only.
         Target::Vmware => ("sata", "sda", "vmxnet3"),
     };
-    let format = match machine.disk.format {
-        DiskFormat::Raw => "raw",
-        DiskFormat::Qcow2 => "qcow2",
-        DiskFormat::Vmdk => "vmdk",
-    };
+    let format = machine.disk.format.name();
     let disk = Element::new("disk")
         .with("type", "file")
         .with("device", "disk")

@@ -152,7 +152,9 @@ fn check_place(place: &Path, name: &str) -> Result<()> {
     }
     let is_ours = |entry: &fs::DirEntry| {
         entry.file_name().to_string_lossy().strip_prefix(name).is_some_and(|rest| {
-            [".xml", "-qm.sh", ".yaml", "-image", ".qcow2", ".raw", ".vmdk"].contains(&rest)
+            const OURS: [&str; 9] =
+                [".xml", "-qm.sh", ".yaml", "-image", ".qcow2", ".raw", ".vmdk", ".vhd", ".vhdx"];
+            OURS.contains(&rest)
         })
     };
     let entries = place.read_dir().and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
@@ -180,9 +182,9 @@ fn needs_qemu_format<'a>(machine: &'a Machine, engine: &str) -> Result<&'a Image
     let disk = &machine.disk;
     match disk.format {
         DiskFormat::Raw | DiskFormat::Qcow2 => Ok(disk),
-        DiskFormat::Vmdk => {
+        DiskFormat::Vmdk | DiskFormat::Vhd | DiskFormat::Vhdx => {
             let target = machine.target.name();
-            Err(refused(format!("{engine} does not take the package's disk {}", disk.name))
+            Err(refused(format!("{engine} does not take the disk {}", disk.name))
                 .hint(format!("build it with --target {target} --format qcow2"))
                 .into())
         }

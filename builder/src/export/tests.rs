@@ -165,7 +165,7 @@ fn what_an_engine_has_not_is_refused() {
     let said = refusal(Engine::Kubevirt, "vmware", "disk.qcow2", &[]);
     assert!(said.contains("KubeVirt has no vmxnet3"), "{said}");
     let said = refusal(Engine::Libvirt, "vmware", "Shop.vmdk", &[]);
-    assert!(said.contains("libvirt does not take the package's disk"), "{said}");
+    assert!(said.contains("libvirt does not take the disk"), "{said}");
     let said = refusal(Engine::Libvirt, "kvm", "vmlinuz", &[]);
     assert!(said.contains("holds no disk image"), "{said}");
     let said = refusal(Engine::Kubevirt, "kvm", "disk.raw", &["--image", "A b"]);

@@ -24,6 +24,7 @@ use anyhow::{Context, Result};
 use host::refused;
 use images::gpt::Table;
 use images::{Part, bzimage};
+use qemu::DiskFormat;
 
 use crate::disk::fat::{ENTRY, FILES, INITRAMFS, KERNEL};
 use crate::manifest::Manifest;
@@ -58,7 +59,9 @@ pub fn inspect(path: &Path) -> Result<Report> {
 
 fn inspect_build(out: &Path) -> Result<Report> {
     let manifest = Manifest::read(out)?;
-    let image = manifest.disk().map(|(image, _)| out.join(image));
+    // VHDX is written only.
+    let image = manifest.disk().filter(|(_, format)| *format != DiskFormat::Vhdx);
+    let image = image.map(|(image, _)| out.join(image));
     let mut report = match image.filter(|image| image.exists()) {
         Some(image) => inspect_image(&image)?,
         None => Report::default(),

@@ -15,7 +15,7 @@ use appliance::sources::FetchOptions;
 use appliance::target::Target;
 use appliance::{check, home, run};
 use clap::ValueEnum;
-use qemu::{Disk, DiskFormat, Guest, Machine};
+use qemu::{Disk, Guest, Machine};
 
 use crate::project::Project;
 
@@ -83,12 +83,7 @@ impl Image {
 
     /// The image's disk in a format.
     pub(crate) fn disk(&self, format: Format) -> Disk {
-        let path = self.out.join(format.file_name());
-        let format = match format {
-            Format::Qcow2 => DiskFormat::Qcow2,
-            Format::Raw => DiskFormat::Raw,
-        };
-        Disk::new(path, format)
+        Disk::new(self.out.join(format.file_name()), format.in_qemu())
     }
 
     /// Where it serves, as seen in its own network.
