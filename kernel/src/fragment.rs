@@ -34,11 +34,10 @@ macro_rules! fragment {
 }
 
 /// What every kernel has and what none has.
-const ALWAYS: [Fragment; 6] = [
+const ALWAYS: [Fragment; 5] = [
     fragment!("base"),
     fragment!("absent"),
     fragment!("platform"),
-    fragment!("mitigations"),
     fragment!("console"),
     fragment!("network"),
 ];
@@ -51,7 +50,11 @@ pub fn fragments(needs: &Needs) -> Vec<Fragment> {
         Hypervisor::Kvm => fragment!("kvm"),
         Hypervisor::Vmware => fragment!("vmware"),
     });
-    chosen.push(if needs.hardened { fragment!("hardened") } else { fragment!("not-hardened") });
+    if needs.hardened {
+        chosen.extend([fragment!("hardened"), fragment!("mitigations")]);
+    } else {
+        chosen.push(fragment!("not-hardened"));
+    }
     let has_users = needs.hardened || !needs.tailor.lsm;
     chosen.push(if has_users { fragment!("users") } else { fragment!("one-user") });
     chosen.push(if needs.tailor.lsm { fragment!("no-lsm") } else { fragment!("lsm") });
@@ -190,7 +193,7 @@ mod tests {
     #[test]
     fn what_is_not_needed_is_not_there() {
         let plain = Needs { disk: None, ipv6: false, efi: false, ..ALL };
-        let always = ["base", "absent", "platform", "mitigations", "console", "network"];
+        let always = ["base", "absent", "platform", "console", "network"];
         let base = [&always[..], &["kvm", "not-hardened", "one-user", "no-lsm"]].concat();
         assert_eq!(names(&plain), base);
         let read_only = Needs { disk: Some(Disk { writable: false }), ..plain };
@@ -198,7 +201,7 @@ mod tests {
         assert!(names(&Needs { ipv6: true, ..plain }).contains(&"ipv6"));
         assert!(names(&Needs { efi: true, ..plain }).contains(&"efi"));
         let hardened = names(&Needs { hardened: true, ..plain });
-        assert!(hardened.contains(&"hardened") && hardened.contains(&"users"));
+        assert!(["hardened", "mitigations", "users"].iter().all(|name| hardened.contains(name)));
         let with_modules = names(&Needs { tailor: Tailor::default(), ..plain });
         assert!(with_modules.contains(&"lsm") && with_modules.contains(&"users"));
     }
