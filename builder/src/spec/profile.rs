@@ -62,7 +62,7 @@ impl Profile {
     /// What an image gives up by its profile and what is left out, in one line.
     pub fn gives_up(self, tailor: Tailor) -> String {
         let mut lost: Vec<&str> = match self {
-            Self::Fast | Self::StockChecks => Vec::new(),
+            Self::Fast | Self::StockChecks => vec!["mitigations of the processor's faults"],
             Self::Hardened => {
                 vec!["speed, for a server without rights in a kernel that checks itself"]
             }
