@@ -1,24 +1,24 @@
 //! Defects of VMDKs.
 
+use images::vmdk::header;
+
 use crate::package::{DISK, Files, Parts, broken, content, disk};
 use crate::table::Defect;
 
-/// The places of a header's fields, in bytes.
-pub(crate) mod field {
-    pub(crate) const VERSION: usize = 4;
-    pub(crate) const FLAGS: usize = 8;
-    pub(crate) const CAPACITY: usize = 12;
-    pub(crate) const GRAIN: usize = 20;
-    pub(crate) const DESCRIPTOR: usize = 28;
-    pub(crate) const DESCRIPTOR_LEN: usize = 36;
-    pub(crate) const TABLE_ENTRIES: usize = 44;
-    pub(crate) const REDUNDANT: usize = 48;
-    pub(crate) const DIRECTORY: usize = 56;
-    pub(crate) const OVERHEAD: usize = 64;
-    pub(crate) const UNCLEAN: usize = 72;
-    pub(crate) const NEWLINE: usize = 73;
-    pub(crate) const COMPRESSION: usize = 77;
-}
+/// The fields of a header in which a number can be wrong.
+pub(crate) const NUMBERS: [usize; 11] = [
+    header::VERSION,
+    header::FLAGS,
+    header::CAPACITY,
+    header::GRAIN,
+    header::DESCRIPTION,
+    header::DESCRIPTION_SECTORS,
+    header::TABLE_ENTRIES,
+    header::SECOND_DIRECTORY,
+    header::DIRECTORY,
+    header::OVERHEAD,
+    header::COMPRESSION,
+];
 
 const SECTOR: usize = 512;
 /// Where our writer puts the descriptor, in bytes.
@@ -53,12 +53,12 @@ fn describe(disk: &mut [u8], old: &str, new: &str) {
 pub(crate) fn sparse() -> Vec<u8> {
     let mut image = disk()[..DIRECTORY].to_vec();
     describe(&mut image, "streamOptimized", "monolithicSparse");
-    set(&mut image, field::VERSION, &1_u32.to_le_bytes());
-    set(&mut image, field::FLAGS, &3_u32.to_le_bytes());
-    set(&mut image, field::COMPRESSION, &[0, 0]);
-    set(&mut image, field::REDUNDANT, &21_u64.to_le_bytes());
-    set(&mut image, field::DIRECTORY, &26_u64.to_le_bytes());
-    set(&mut image, field::OVERHEAD, &128_u64.to_le_bytes());
+    set(&mut image, header::VERSION, &1_u32.to_le_bytes());
+    set(&mut image, header::FLAGS, &3_u32.to_le_bytes());
+    set(&mut image, header::COMPRESSION, &[0, 0]);
+    set(&mut image, header::SECOND_DIRECTORY, &21_u64.to_le_bytes());
+    set(&mut image, header::DIRECTORY, &26_u64.to_le_bytes());
+    set(&mut image, header::OVERHEAD, &128_u64.to_le_bytes());
     image.resize(128 * SECTOR, 0);
     let mut table = [0; 4 * SECTOR];
     for (number, grain) in content().chunks(65_536).enumerate() {
@@ -82,8 +82,8 @@ pub(crate) fn footed() -> Vec<u8> {
     let good = disk();
     let mut image = good[..GRAINS - 5 * SECTOR].to_vec();
     let moved = 5;
-    set(&mut image, field::DIRECTORY, &u64::MAX.to_le_bytes());
-    set(&mut image, field::OVERHEAD, &21_u64.to_le_bytes());
+    set(&mut image, header::DIRECTORY, &u64::MAX.to_le_bytes());
+    set(&mut image, header::OVERHEAD, &21_u64.to_le_bytes());
     image.extend(&good[GRAINS..good.len() - SECTOR]);
     let mut table = good[TABLE..GRAINS].to_vec();
     for entry in table.chunks_mut(4).filter(|entry| entry[..] != [0; 4]) {
@@ -105,7 +105,7 @@ pub(crate) fn footed() -> Vec<u8> {
     image.extend(directory);
     image.extend(marker(1, 3));
     let mut footer = image[..SECTOR].to_vec();
-    set(&mut footer, field::DIRECTORY, &(place as u64).to_le_bytes());
+    set(&mut footer, header::DIRECTORY, &(place as u64).to_le_bytes());
     image.extend(footer);
     image.extend(marker(0, 0));
     image
@@ -138,33 +138,33 @@ fn header_defects() -> Vec<Defect> {
         of("vmdk-format", &|bytes| bytes[0] = 0),
         of("vmdk-format", &|bytes| bytes.clear()),
         of("vmdk-esx-sparse", &|bytes| set(bytes, 0, b"COWD")),
-        put("vmdk-newline", field::NEWLINE + 2, b"\n"),
-        put("vmdk-version", field::VERSION, &[4]),
-        put("vmdk-version-old", field::VERSION, &[1]),
-        put("vmdk-version-2", field::VERSION, &[2]),
-        put("vmdk-flags", field::FLAGS + 2, &[0x13]),
-        put("vmdk-compression", field::COMPRESSION, &[2]),
-        put("vmdk-compression", field::FLAGS + 2, &[1]),
-        put("vmdk-capacity-zero vmdk-size-differs", field::CAPACITY, &[0; 8]),
+        put("vmdk-newline", header::NEWLINES + 2, b"\n"),
+        put("vmdk-version", header::VERSION, &[4]),
+        put("vmdk-version-old", header::VERSION, &[1]),
+        put("vmdk-version-2", header::VERSION, &[2]),
+        put("vmdk-flags", header::FLAGS + 2, &[0x13]),
+        put("vmdk-compression", header::COMPRESSION, &[2]),
+        put("vmdk-compression", header::FLAGS + 2, &[1]),
+        put("vmdk-capacity-zero vmdk-size-differs", header::CAPACITY, &[0; 8]),
         put(
-            "vmdk-capacity-limit vmdk-size-differs vmdk-directory",
-            field::CAPACITY,
+            "vmdk-capacity-limit vmdk-size-differs",
+            header::CAPACITY,
             &(1_u64 << 40).to_le_bytes(),
         ),
         put(
             "vmdk-capacity-grain vmdk-size-differs",
-            field::CAPACITY,
+            header::CAPACITY,
             &(DISK as u64 / 512 - 1).to_le_bytes(),
         ),
-        put("vmdk-grain-size", field::GRAIN, &[127]),
-        put("vmdk-grain-size", field::GRAIN, &[4]),
-        put("vmdk-grain-size-unusual vmdk-grain-data vmdk-table-entry", field::GRAIN, &[64]),
-        put("vmdk-table-size", field::TABLE_ENTRIES, &[1]),
-        put("vmdk-unclean", field::UNCLEAN, &[1]),
-        put("vmdk-overhead vmdk-end-missing vmdk-table-entry", field::OVERHEAD + 2, &[1]),
-        put("vmdk-descriptor-place", field::DESCRIPTOR + 4, &[1]),
-        put("vmdk-descriptor-place", field::DESCRIPTOR_LEN, &[0]),
-        put("vmdk-descriptor-missing", field::DESCRIPTOR, &[0; 16]),
+        put("vmdk-grain-size", header::GRAIN, &[127]),
+        put("vmdk-grain-size", header::GRAIN, &[4]),
+        put("vmdk-grain-size-unusual vmdk-grain-data vmdk-table-entry", header::GRAIN, &[64]),
+        put("vmdk-table-size", header::TABLE_ENTRIES, &[1]),
+        put("vmdk-unclean", header::UNCLEAN, &[1]),
+        put("vmdk-overhead vmdk-end-missing vmdk-table-entry", header::OVERHEAD + 2, &[1]),
+        put("vmdk-descriptor-place", header::DESCRIPTION + 4, &[1]),
+        put("vmdk-descriptor-place", header::DESCRIPTION_SECTORS, &[0]),
+        put("vmdk-descriptor-missing", header::DESCRIPTION, &[0; 16]),
         Defect::of("vmdk-hosted", "a.vmdk", sparse()),
     ]
 }
@@ -208,8 +208,8 @@ fn descriptor_defects() -> Vec<Defect> {
         let text = bytes[DESCRIPTOR].to_vec();
         let at = usize::try_from(end).unwrap() * SECTOR;
         set(bytes, at, &text);
-        set(bytes, field::DESCRIPTOR, &end.to_le_bytes());
-        set(bytes, field::DESCRIPTOR_LEN, &130_u64.to_le_bytes());
+        set(bytes, header::DESCRIPTION, &end.to_le_bytes());
+        set(bytes, header::DESCRIPTION_SECTORS, &130_u64.to_le_bytes());
     });
     all.push(Defect::of("vmdk-descriptor-long vmdk-footer vmdk-trailing", "a.vmdk", long));
     all
@@ -223,8 +223,8 @@ fn table_defects() -> Vec<Defect> {
     let (directory, table) = (26 * SECTOR, 27 * SECTOR);
     let last = table + 3 * 4;
     let mut all = vec![
-        put("vmdk-directory vmdk-hosted", field::DIRECTORY, &u64::MAX.to_le_bytes()),
-        put("vmdk-directory vmdk-hosted", field::DIRECTORY, &[0]),
+        put("vmdk-directory vmdk-hosted", header::DIRECTORY, &u64::MAX.to_le_bytes()),
+        put("vmdk-directory vmdk-hosted", header::DIRECTORY, &[0]),
         put("vmdk-table vmdk-hosted", directory, &u32::MAX.to_le_bytes()),
         put("vmdk-grain vmdk-hosted vmdk-redundant", last, &u32::MAX.to_le_bytes()),
         put("vmdk-grain vmdk-grain-overlap vmdk-hosted vmdk-redundant", last, &1_u32.to_le_bytes()),
@@ -234,7 +234,7 @@ fn table_defects() -> Vec<Defect> {
     // A disk of two tables in one place.
     let two = of("vmdk-table-overlap vmdk-hosted vmdk-capacity-grain", &|bytes| {
         let capacity = 128 * 512 + 1_u64;
-        set(bytes, field::CAPACITY, &capacity.to_le_bytes());
+        set(bytes, header::CAPACITY, &capacity.to_le_bytes());
         describe(bytes, "RW 512 ", &format!("RW {capacity} "));
         let table = bytes[directory..directory + 4].to_vec();
         set(bytes, directory + 4, &table);
@@ -275,11 +275,11 @@ fn stream_defects() -> Vec<Defect> {
         of("vmdk-grain-unreachable", disk, &|bytes| set(bytes, TABLE, &[0; 4])),
         of("vmdk-footer", footed, &|bytes| bytes[footer] = 0),
         of("vmdk-footer", footed, &|bytes| {
-            set(bytes, footer + field::DIRECTORY, &u64::MAX.to_le_bytes());
+            set(bytes, footer + header::DIRECTORY, &u64::MAX.to_le_bytes());
         }),
-        of("vmdk-footer-differs", footed, &|bytes| bytes[footer + field::CAPACITY] += 1),
+        of("vmdk-footer-differs", footed, &|bytes| bytes[footer + header::CAPACITY] += 1),
         of("vmdk-directory", footed, &|bytes| {
-            set(bytes, footer + field::DIRECTORY, &(1_u64 << 62).to_le_bytes());
+            set(bytes, footer + header::DIRECTORY, &(1_u64 << 62).to_le_bytes());
         }),
     ]
 }
@@ -371,5 +371,5 @@ fn other_layouts_are_no_findings() {
         bytes.splice(end..end, marker);
     });
     assert!(found(progress).is_empty());
-    assert_eq!(long(&footed(), field::DIRECTORY), u64::MAX);
+    assert_eq!(long(&footed(), header::DIRECTORY), u64::MAX);
 }

@@ -14,7 +14,7 @@ use appliance::lint::lint;
 use images::tar::{BLOCK, field as tar};
 
 use crate::archives::fix_checksum;
-use crate::disks::{field, footed, set, sparse};
+use crate::disks::{NUMBERS, footed, set, sparse};
 use crate::package::{Files, Parts, archive, disk};
 
 /// Counts what is allocated, in bytes.
@@ -207,7 +207,7 @@ fn changed_disk(mut disk: Vec<u8>, random: &mut Random) -> Vec<u8> {
         let sectors = disk.len() / 512;
         match random.below(8) {
             0..3 => {
-                let at = *random.of(&HEADER);
+                let at = *random.of(&NUMBERS);
                 let value = random.number().to_le_bytes();
                 let len = *random.of(&[1, 2, 4, 8]);
                 set(&mut disk, at, &value[..len]);
@@ -233,20 +233,6 @@ fn changed_disk(mut disk: Vec<u8>, random: &mut Random) -> Vec<u8> {
     }
     disk
 }
-
-const HEADER: [usize; 11] = [
-    field::VERSION,
-    field::FLAGS,
-    field::CAPACITY,
-    field::GRAIN,
-    field::DESCRIPTOR,
-    field::DESCRIPTOR_LEN,
-    field::TABLE_ENTRIES,
-    field::REDUNDANT,
-    field::DIRECTORY,
-    field::OVERHEAD,
-    field::COMPRESSION,
-];
 
 /// Changes an archive and mends the checksums of its headers.
 fn changed_archive(parts: &Parts, random: &mut Random) -> Vec<u8> {

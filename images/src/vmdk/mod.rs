@@ -55,22 +55,36 @@ const DESCRIPTION_SECTORS: u64 = 20;
 /// The first sector behind the description.
 const FIRST_DIRECTORY: u64 = DESCRIPTION + DESCRIPTION_SECTORS;
 
-/// Where the fields of the header are.
-mod header {
-    pub(super) const VERSION: usize = 4;
-    pub(super) const FLAGS: usize = 8;
-    pub(super) const CAPACITY: usize = 12;
-    pub(super) const GRAIN: usize = 20;
-    pub(super) const DESCRIPTION: usize = 28;
-    pub(super) const DESCRIPTION_SECTORS: usize = 36;
-    pub(super) const TABLE_ENTRIES: usize = 44;
-    pub(super) const SECOND_DIRECTORY: usize = 48;
-    pub(super) const DIRECTORY: usize = 56;
-    pub(super) const OVERHEAD: usize = 64;
-    pub(super) const NEWLINES: usize = 73;
-    pub(super) const COMPRESSION: usize = 77;
+/// Where the fields of the header are, in bytes.
+pub mod header {
+    /// The version, of four bytes.
+    pub const VERSION: usize = 4;
+    /// The flags, of four bytes.
+    pub const FLAGS: usize = 8;
+    /// The length of the disk in sectors, of eight bytes.
+    pub const CAPACITY: usize = 12;
+    /// The size of a grain in sectors, of eight bytes.
+    pub const GRAIN: usize = 20;
+    /// The first sector of the description, of eight bytes.
+    pub const DESCRIPTION: usize = 28;
+    /// The sectors of the description, of eight bytes.
+    pub const DESCRIPTION_SECTORS: usize = 36;
+    /// The entries of a table, of four bytes.
+    pub const TABLE_ENTRIES: usize = 44;
+    /// The first sector of the second directory, of eight bytes.
+    pub const SECOND_DIRECTORY: usize = 48;
+    /// The first sector of the directory, of eight bytes.
+    pub const DIRECTORY: usize = 56;
+    /// The first sector that can hold a grain, of eight bytes.
+    pub const OVERHEAD: usize = 64;
+    /// Whether the image was not closed in order, of one byte.
+    pub const UNCLEAN: usize = 72;
+    /// What a transfer that takes the image for text would change, of four bytes.
+    pub const NEWLINES: usize = 73;
+    /// How grains are compressed, of two bytes.
+    pub const COMPRESSION: usize = 77;
     /// Bytes of the header.
-    pub(super) const BYTES: usize = super::SECTOR_LEN;
+    pub const BYTES: usize = super::SECTOR_LEN;
 }
 
 /// Flag: the header holds [`NEWLINES`].

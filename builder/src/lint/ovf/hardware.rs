@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use images::ovf::known;
 use images::ovf::names::{self, resource};
 
-use super::disks::DiskRef;
-use super::references::FileRef;
 use super::{devices, is_required, networks, rasd, unit};
 use crate::lint::finding::{ALL, Findings, SERVERS, Source, VIRTUALBOX, VMWARE, rules, shown};
 use crate::lint::xml::Element;
@@ -137,40 +135,32 @@ const EVERYWHERE: u8 = 14;
 /// The most processors of a machine (vSphere 8).
 const MOST_PROCESSORS: u64 = 768;
 
+/// What devices can refer to.
+pub(super) struct Known<'a> {
+    pub(super) files: BTreeSet<&'a str>,
+    pub(super) disks: BTreeSet<&'a str>,
+    pub(super) networks: &'a BTreeSet<String>,
+}
+
 /// What the devices of a machine are checked against.
 struct Machine<'a> {
     version: Option<u8>,
     /// The types of devices by their InstanceID.
     types: BTreeMap<&'a str, u16>,
-    files: BTreeSet<&'a str>,
-    disks: BTreeSet<&'a str>,
-    networks: &'a BTreeSet<String>,
+    known: &'a Known<'a>,
     /// The places that are taken: Parent and AddressOnParent.
     taken: BTreeSet<(&'a str, &'a str)>,
 }
 
 /// Checks the hardware of a machine; gives its version.
-pub(super) fn check(
-    system: &Element,
-    files: &[FileRef],
-    disks: &[DiskRef],
-    networks: &BTreeSet<String>,
-    findings: &mut Findings,
-) -> Option<u8> {
+pub(super) fn check(system: &Element, known: &Known<'_>, findings: &mut Findings) -> Option<u8> {
     let Some(section) = system.child(names::OVF, "VirtualHardwareSection") else {
         findings.add(&SECTION, system.place(), "there is none");
         return None;
     };
     let version = check_family(section, findings);
     let pairs = devices(system).filter_map(|item| Some((rasd(item, "InstanceID")?, kind(item)?)));
-    let mut machine = Machine {
-        version,
-        types: pairs.collect(),
-        files: files.iter().map(|file| file.id.as_str()).collect(),
-        disks: disks.iter().map(|disk| disk.id.as_str()).collect(),
-        networks,
-        taken: BTreeSet::new(),
-    };
+    let mut machine = Machine { version, types: pairs.collect(), known, taken: BTreeSet::new() };
     check_instances(system, findings);
     for item in devices(system) {
         check_form(item, findings);
@@ -293,7 +283,7 @@ impl<'a> Machine<'a> {
         }
         match rasd(item, "Connection") {
             None => findings.add(&CONNECTION, item.place(), "there is none"),
-            Some(network) if !self.networks.contains(network) => {
+            Some(network) if !self.known.networks.contains(network) => {
                 findings.add(&networks::UNKNOWN, item.place(), shown(network));
             }
             Some(_) => {}
@@ -333,8 +323,8 @@ impl<'a> Machine<'a> {
         let path = resource.strip_prefix("ovf:").unwrap_or(resource);
         let path = path.strip_prefix('/').unwrap_or(path).trim_start_matches('/');
         let known = match path.split_once('/') {
-            Some(("disk", id)) => self.disks.contains(id),
-            Some(("file", id)) => self.files.contains(id),
+            Some(("disk", id)) => self.known.disks.contains(id),
+            Some(("file", id)) => self.known.files.contains(id),
             _ => kind != resource::DISK,
         };
         if !known {

@@ -44,9 +44,14 @@ pub(super) fn check(root: &Element, findings: &mut Findings) -> Option<Document>
     let files = references::read(root, findings);
     let disks = disks::read(root, &files, findings);
     let networks = networks::read(root, findings);
+    let known = hardware::Known {
+        files: files.iter().map(|file| file.id.as_str()).collect(),
+        disks: disks.iter().map(|disk| disk.id.as_str()).collect(),
+        networks: &networks,
+    };
     let mut newest = None;
     for system in systems(root) {
-        let version = hardware::check(system, &files, &disks, &networks, findings);
+        let version = hardware::check(system, &known, findings);
         guest::check(system, version, findings);
         config::check(system, version, findings);
         product::check(system, findings);

@@ -2,6 +2,7 @@
 //! Extents" and "Stream-Optimized Compressed Sparse Extents").
 
 use images::field;
+use images::vmdk::{MAGIC, header};
 
 use super::SECTOR;
 use crate::lint::finding::{
@@ -77,8 +78,6 @@ rules! {
         "import it with `vmkfstools -i`, or ship it as streamOptimized in an OVA";
 }
 
-/// What marks a sparse extent.
-pub(super) const MAGIC: &[u8] = b"KDMV";
 /// In place of the directory's sector: see the footer.
 pub(super) const AT_END: u64 = u64::MAX;
 /// The entries of a grain table.
@@ -127,20 +126,20 @@ impl Header {
     pub(super) fn parse(sector: &[u8]) -> Option<Self> {
         let word = |at| u32::from_le_bytes(field(sector, at));
         let long = |at| u64::from_le_bytes(field(sector, at));
-        (sector.starts_with(MAGIC) && sector.len() as u64 == SECTOR).then(|| Self {
-            version: word(4),
-            flags: word(8),
-            capacity: long(12),
-            grain: long(20),
-            descriptor: long(28),
-            descriptor_len: long(36),
-            table_entries: word(44),
-            redundant: long(48),
-            directory: long(56),
-            overhead: long(64),
-            unclean: field::<1>(sector, 72)[0],
-            newline: field(sector, 73),
-            compression: u16::from_le_bytes(field(sector, 77)),
+        (sector.starts_with(&MAGIC) && sector.len() as u64 == SECTOR).then(|| Self {
+            version: word(header::VERSION),
+            flags: word(header::FLAGS),
+            capacity: long(header::CAPACITY),
+            grain: long(header::GRAIN),
+            descriptor: long(header::DESCRIPTION),
+            descriptor_len: long(header::DESCRIPTION_SECTORS),
+            table_entries: word(header::TABLE_ENTRIES),
+            redundant: long(header::SECOND_DIRECTORY),
+            directory: long(header::DIRECTORY),
+            overhead: long(header::OVERHEAD),
+            unclean: field::<1>(sector, header::UNCLEAN)[0],
+            newline: field(sector, header::NEWLINES),
+            compression: u16::from_le_bytes(field(sector, header::COMPRESSION)),
         })
     }
 
@@ -155,32 +154,37 @@ impl Header {
     }
 }
 
+fn offset_of(field: usize) -> Place {
+    Place::offset(field as u64)
+}
+
 /// Checks the header of a file of `sectors`; gives whether the rest can be read by
 /// it.
 pub(super) fn check(header: &Header, sectors: u64, findings: &mut Findings) -> bool {
-    let before = [&VERSION, &FLAGS, &COMPRESSION, &CAPACITY_ZERO, &GRAIN_SIZE, &TABLE_SIZE];
+    let before =
+        [&VERSION, &FLAGS, &COMPRESSION, &CAPACITY_ZERO, &CAPACITY_LIMIT, &GRAIN_SIZE, &TABLE_SIZE];
     check_version(header, findings);
     check_sizes(header, findings);
     check_places(header, sectors, findings);
     if header.flags & flag::NEWLINE != 0 && header.newline != *b"\n \r\n" {
-        findings.add(&NEWLINE, Place::offset(73), format!("{:?}", header.newline));
+        findings.add(&NEWLINE, offset_of(header::NEWLINES), format!("{:?}", header.newline));
     }
     if header.unclean != 0 {
-        findings.add(&UNCLEAN, Place::offset(72), "uncleanShutdown is set");
+        findings.add(&UNCLEAN, offset_of(header::UNCLEAN), "uncleanShutdown is set");
     }
     !before.iter().any(|rule| findings.has(rule)) && header.grain <= LARGEST_GRAIN
 }
 
 fn check_version(header: &Header, findings: &mut Findings) {
     let Header { version, flags, compression, .. } = *header;
-    let place = || Place::offset(4).element("version");
+    let place = || offset_of(header::VERSION).element("version");
     match version {
         1 if header.is_stream() => findings.add(&VERSION_OLD, place(), "version 1"),
         2 => findings.add(&VERSION_2, place(), "version 2"),
         1 | 3 => {}
         _ => findings.add(&VERSION, place(), format!("version {version}")),
     }
-    let place = || Place::offset(8).element("flags");
+    let place = || offset_of(header::FLAGS).element("flags");
     if flags >> 16 & !3 != 0 {
         findings.add(&FLAGS, place(), format!("flags {flags:#x}"));
     }
@@ -197,13 +201,13 @@ fn check_version(header: &Header, findings: &mut Findings) {
 
 fn check_sizes(header: &Header, findings: &mut Findings) {
     let Header { capacity, grain, table_entries, .. } = *header;
-    let place = || Place::offset(12).element("capacity");
+    let place = || offset_of(header::CAPACITY).element("capacity");
     if capacity == 0 {
         findings.add(&CAPACITY_ZERO, place(), "a capacity of 0 sectors");
     } else if capacity > LARGEST_DISK {
         findings.add(&CAPACITY_LIMIT, place(), format!("{capacity} sectors"));
     }
-    let place = || Place::offset(20).element("grainSize");
+    let place = || offset_of(header::GRAIN).element("grainSize");
     if grain < 8 || !grain.is_power_of_two() {
         findings.add(&GRAIN_SIZE, place(), format!("grains of {grain} sectors"));
     } else {
@@ -212,11 +216,11 @@ fn check_sizes(header: &Header, findings: &mut Findings) {
         }
         if !capacity.is_multiple_of(grain) {
             let found = format!("{capacity} sectors in grains of {grain}");
-            findings.add(&CAPACITY_GRAIN, Place::offset(12).element("capacity"), found);
+            findings.add(&CAPACITY_GRAIN, offset_of(header::CAPACITY).element("capacity"), found);
         }
     }
     if u64::from(table_entries) != TABLE_ENTRIES {
-        let place = Place::offset(44).element("numGTEsPerGT");
+        let place = offset_of(header::TABLE_ENTRIES).element("numGTEsPerGT");
         findings.add(&TABLE_SIZE, place, format!("{table_entries} entries"));
     }
 }
@@ -224,13 +228,17 @@ fn check_sizes(header: &Header, findings: &mut Findings) {
 fn check_places(header: &Header, sectors: u64, findings: &mut Findings) {
     if header.overhead > sectors {
         let found = format!("{} sectors of metadata in {sectors} sectors", header.overhead);
-        findings.add(&OVERHEAD, Place::offset(64).element("overHead"), found);
+        findings.add(&OVERHEAD, offset_of(header::OVERHEAD).element("overHead"), found);
     }
     let Header { descriptor, descriptor_len, .. } = *header;
     let end = descriptor.checked_add(descriptor_len);
     if (descriptor != 0) != (descriptor_len != 0) || end.is_none_or(|end| end > sectors) {
         let found = format!("{descriptor_len} sectors at sector {descriptor} of {sectors}");
-        findings.add(&DESCRIPTOR_PLACE, Place::offset(28).element("descriptorOffset"), found);
+        findings.add(
+            &DESCRIPTOR_PLACE,
+            offset_of(header::DESCRIPTION).element("descriptorOffset"),
+            found,
+        );
     }
 }
 

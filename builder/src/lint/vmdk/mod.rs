@@ -12,7 +12,8 @@ use anyhow::Result;
 use super::finding::{ALL, Findings, Place, Rule, Source, rules, shown};
 use super::input::{Input, Package, len, read_at};
 use descriptor::Descriptor;
-use header::{Header, MAGIC};
+use header::Header;
+use images::vmdk::MAGIC;
 
 /// The unit of places in a VMDK, in bytes.
 const SECTOR: u64 = SECTOR_LEN as u64;
@@ -103,7 +104,7 @@ pub(super) fn check_packed(file: &mut dyn Input, findings: &mut Findings) -> Res
 /// Checks one file; gives its descriptor, and whether that is all it holds.
 fn check(file: &mut dyn Input, findings: &mut Findings) -> Result<Option<(Descriptor, bool)>> {
     let head = read_at(file, 0, SECTOR_LEN)?;
-    if head.starts_with(MAGIC) {
+    if head.starts_with(&MAGIC) {
         return Ok(sparse(file, &head, findings)?.map(|descriptor| (descriptor, false)));
     }
     if head.starts_with(DESCRIPTOR_MAGIC) {
@@ -152,7 +153,7 @@ fn embedded(
     findings: &mut Findings,
 ) -> Result<Option<Descriptor>> {
     if header.descriptor == 0 {
-        findings.add(&DESCRIPTOR_MISSING, Place::offset(28), "descriptorOffset is 0");
+        findings.add(&DESCRIPTOR_MISSING, Place::field("descriptorOffset"), "it is 0");
         return Ok(None);
     }
     if findings.has(&header::DESCRIPTOR_PLACE) {
@@ -161,7 +162,11 @@ fn embedded(
     let bytes = header.descriptor_len.saturating_mul(SECTOR);
     let read = usize::try_from(bytes).unwrap_or(EMBEDDED).min(EMBEDDED);
     if bytes > EMBEDDED as u64 {
-        findings.add(&descriptor::TOO_LONG, Place::offset(36), format!("{bytes} bytes"));
+        findings.add(
+            &descriptor::TOO_LONG,
+            Place::field("descriptorSize"),
+            format!("{bytes} bytes"),
+        );
     }
     let bytes = read_at(file, header.descriptor.saturating_mul(SECTOR), read)?;
     let descriptor = descriptor::read(&bytes, findings);

@@ -33,13 +33,15 @@ rules! {
     REDUNDANT = "vmdk-redundant": Warning, VMWARE, SPARSE,
         "the redundant grain tables repeat the first",
         "convert the disk; one of the copies is damaged";
-    LARGE = "vmdk-large": Note, ALL, Source::Limit("8,388,608 grains of a disk are compared"),
+    LARGE = "vmdk-large": Note, ALL, Source::Limit("8,388,608 grains of a disk are compared, and 4,194,304 tables read"),
         "what the tables say about each grain is compared",
         "nothing; for a disk of this size use `qemu-img check`";
 }
 
 /// How many grains are remembered: 512 GiB of data in grains of 64 KiB.
 pub(super) const REMEMBERED: usize = 8 << 20;
+/// How many tables are read: those of 128 TiB in grains of 64 KiB.
+const MOST_TABLES: u64 = 4 << 20;
 /// The size of a grain table in bytes.
 const TABLE_BYTES: u64 = TABLE_ENTRIES * 4;
 const TABLE_SECTORS: u64 = TABLE_BYTES / SECTOR;
@@ -53,7 +55,11 @@ pub(super) fn directory(
     findings: &mut Findings,
 ) -> Result<Option<Vec<u32>>> {
     let tables = header.grains().div_ceil(TABLE_ENTRIES);
-    let bytes = tables.saturating_mul(4);
+    if tables > MOST_TABLES {
+        findings.add(&LARGE, Place::field("gdOffset"), format!("{tables} tables"));
+        return Ok(None);
+    }
+    let bytes = tables * 4;
     let end = at.checked_add(bytes.div_ceil(SECTOR));
     if at == 0 || end.is_none_or(|end| end > sectors) {
         let found = format!("{tables} entries at sector {at} of {sectors}");
