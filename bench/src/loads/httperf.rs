@@ -73,8 +73,11 @@ pub(super) struct Said {
     pub(super) other: u64,
 }
 
-/// Whether there is a httperf.
-pub(super) fn check() -> Result<()> {
+/// Sees whether there is a httperf, before anything is done that takes long.
+///
+/// # Errors
+/// When there is none.
+pub fn check() -> Result<()> {
     if find_program(HTTPERF).is_none() {
         return Err(failed("the program `httperf` is not installed")
             .hint("install the Debian package httperf: it is the client of the ramp")

@@ -46,6 +46,9 @@ type Part = fn(&Run, &Subject, &mut Measured) -> Result<()>;
 pub(super) fn command(args: &BenchArgs) -> Result<ExitCode> {
     let progress = Progress::new(false);
     let accelerator = run::accelerator()?;
+    if !args.quick {
+        loads::check_httperf()?;
+    }
     let link = network(&progress);
     let this = Run {
         args,

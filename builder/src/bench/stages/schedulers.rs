@@ -24,10 +24,11 @@ const OPTIONS: [&str; 3] = ["MQ_IOSCHED_DEADLINE", "MQ_IOSCHED_KYBER", "IOSCHED_
 const SLOW: Throttle = Throttle { operations: 100, bytes: 100_000_000 };
 /// Connections per second: below what the disk can do, and above, where they queue up for
 /// as long as the load lasts; with the last one some wait until they give up.
-const RATES: [u32; 6] = [50, 90, 105, 115, 125, 150];
+const RATES: [u32; 5] = [50, 90, 105, 115, 150];
 
 /// Measures every scheduler; what could be measured is in the report, however it ends.
 pub(super) fn measure(bench: &Bench, run: &mut StageRun, report: &mut Report) -> Result<()> {
+    loads::check_httperf()?;
     let out = build(bench)?;
     let from = bench.baselines(&out)?;
     let mut subject = from.appliance()?;
