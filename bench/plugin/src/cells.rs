@@ -36,6 +36,8 @@ impl Cell {
 
 /// The kinds of exits, in the order of their cells.
 pub(crate) const EXITS: [&str; 5] = ["port", "hlt", "wrmsr", "cpuid", "memory"];
+/// Of them, a halt.
+pub(crate) const HALT: usize = 1;
 /// The last of them: an access to a device's memory.
 pub(crate) const MEMORY: usize = 4;
 

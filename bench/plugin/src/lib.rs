@@ -8,6 +8,7 @@ mod cells;
 mod control;
 mod decode;
 mod ffi;
+mod snapshot;
 mod symbols;
 mod tracker;
 mod translate;
@@ -21,7 +22,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cells::{Cell, Cells};
 use symbols::Symbols;
-use tracker::Tracker;
+use tracker::{Now, Tracker};
 
 /// The version of the interface that this is written for.
 #[unsafe(no_mangle)]
@@ -51,6 +52,11 @@ pub(crate) struct Plugin {
 impl Plugin {
     fn get() -> Option<&'static Self> {
         PLUGIN.get()
+    }
+
+    /// The counters that the tracker looks at.
+    fn now(&self) -> Now {
+        Now { total: self.cells.total.get(), exits: self.cells.exits.each_ref().map(Cell::get) }
     }
 
     fn tracker(&self) -> MutexGuard<'_, Tracker> {

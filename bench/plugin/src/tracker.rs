@@ -8,13 +8,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
+use crate::cells::{EXITS, HALT};
+
 /// Bytes of a kernel stack, by which it is aligned (THREAD_SIZE of x86-64).
 const STACK: u64 = 16 * 1024;
 /// No task was seen yet: the first one.
 const FIRST: u64 = 0;
 
 /// What a call costs.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct CallCounts {
     /// How often it was made and came back.
     pub count: u64,
@@ -32,6 +34,65 @@ impl CallCounts {
         self.count += 1;
         self.sum += cost;
         self.softirqs += softirqs;
+    }
+
+    /// Adds what came at another time.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.min = if self.count == 0 { other.min } else { self.min.min(other.min) };
+        self.count += other.count;
+        self.sum += other.sum;
+        self.softirqs += other.softirqs;
+    }
+
+    /// What came after a moment; the cheapest stays that of all.
+    pub(crate) fn since(&self, before: Self) -> Self {
+        Self {
+            count: self.count - before.count,
+            sum: self.sum - before.sum,
+            min: self.min,
+            softirqs: self.softirqs - before.softirqs,
+        }
+    }
+}
+
+/// Exits of every kind, in the order of [`EXITS`].
+pub(crate) type Exits = [u64; EXITS.len()];
+
+/// The counters at an event.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Now {
+    pub total: u64,
+    pub exits: Exits,
+}
+
+/// Instructions of the kernel beside system calls.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sums {
+    pub interrupts: u64,
+    pub timer: u64,
+    pub exceptions: u64,
+    /// Of softirqs outside of interrupts.
+    pub softirqs: u64,
+    pub idle: u64,
+}
+
+impl Sums {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.interrupts += other.interrupts;
+        self.timer += other.timer;
+        self.exceptions += other.exceptions;
+        self.softirqs += other.softirqs;
+        self.idle += other.idle;
+    }
+
+    pub(crate) fn since(&self, before: Self) -> Self {
+        Self {
+            interrupts: self.interrupts - before.interrupts,
+            timer: self.timer - before.timer,
+            exceptions: self.exceptions - before.exceptions,
+            softirqs: self.softirqs - before.softirqs,
+            idle: self.idle - before.idle,
+        }
     }
 }
 
@@ -86,19 +147,17 @@ struct Open {
 pub(crate) struct Tracker {
     tasks: HashMap<u64, Task>,
     current: u64,
-    settled: u64,
+    settled: Now,
     /// Instructions since the start that follow the host's speed: of the idle task,
     /// and of the timer.
     waiting: u64,
+    /// Their exits, without the halts that a device ended: how often the timer ends
+    /// one depends on the host, what a request ends does not.
+    pub waiting_exits: Exits,
     window: Option<Open>,
     pub calls: HashMap<Option<usize>, CallCounts>,
     pub windows: BTreeMap<u16, Window>,
-    pub interrupts: u64,
-    pub timer: u64,
-    pub exceptions: u64,
-    /// Of softirqs outside of interrupts.
-    pub softirqs: u64,
-    pub idle: u64,
+    pub sums: Sums,
 }
 
 impl Tracker {
@@ -107,56 +166,70 @@ impl Tracker {
     }
 
     /// Attributes what was executed since the last event.
-    pub(crate) fn settle(&mut self, total: u64) {
-        let passed = total.saturating_sub(self.settled);
-        self.settled = total;
-        let task = self.task();
+    pub(crate) fn settle(&mut self, now: Now) {
+        let passed = now.total.saturating_sub(self.settled.total);
+        let before = std::mem::replace(&mut self.settled, now).exits;
+        let task = self.tasks.entry(self.current).or_default();
         let kind = task.nested.iter().rfind(|kind| **kind != Nested::Softirq);
         let is_softirq = kind.is_none() && !task.nested.is_empty();
         match (kind, &mut task.call) {
             (Some(Nested::Timer), _) => {
-                self.timer += passed;
-                self.waiting += passed;
+                self.sums.timer += passed;
+                self.wait(passed, before);
             }
-            (Some(Nested::Exception), _) => self.exceptions += passed,
-            (Some(_), _) => self.interrupts += passed,
+            (Some(Nested::Exception), _) => self.sums.exceptions += passed,
+            (Some(_), _) => self.sums.interrupts += passed,
             (None, call) if is_softirq => {
                 if let Some(call) = call {
                     call.softirqs += passed;
                 }
-                self.softirqs += passed;
+                self.sums.softirqs += passed;
             }
             (None, Some(call)) => call.cost += passed,
             (None, None) if task.is_idle => {
-                self.idle += passed;
-                self.waiting += passed;
+                self.sums.idle += passed;
+                self.wait(passed, before);
             }
             (None, None) => {}
         }
     }
 
-    /// The instructions since the start without those that follow the host's speed.
-    pub(crate) fn work(&mut self, total: u64) -> u64 {
-        self.settle(total);
-        total - self.waiting
+    /// What was executed since the last event was waiting.
+    fn wait(&mut self, passed: u64, before: Exits) {
+        self.waiting += passed;
+        for (kind, waiting) in self.waiting_exits.iter_mut().enumerate() {
+            *waiting += self.settled.exits[kind].saturating_sub(before[kind]);
+        }
     }
 
-    pub(crate) fn enter_call(&mut self, total: u64) {
-        self.settle(total);
+    /// The instructions since the start without those that follow the host's speed.
+    pub(crate) fn work(&mut self, now: Now) -> u64 {
+        self.settle(now);
+        now.total - self.waiting
+    }
+
+    /// Whether the idle task runs, and no interrupt does.
+    pub(crate) fn is_waiting(&mut self) -> bool {
+        let task = self.task();
+        task.is_idle && task.nested.is_empty()
+    }
+
+    pub(crate) fn enter_call(&mut self, now: Now) {
+        self.settle(now);
         // From user mode: whatever was open has ended without a return.
         let call = Call { name: None, cost: 0, softirqs: 0 };
         *self.task() = Task { call: Some(call), ..Task::default() };
     }
 
     /// A task begins, perhaps on the stack of one that has ended.
-    pub(crate) fn begin(&mut self, total: u64) {
-        self.settle(total);
+    pub(crate) fn begin(&mut self, now: Now) {
+        self.settle(now);
         *self.task() = Task::default();
     }
 
     /// The task is the one that runs when no other does.
-    pub(crate) fn idle(&mut self, total: u64) {
-        self.settle(total);
+    pub(crate) fn idle(&mut self, now: Now) {
+        self.settle(now);
         self.task().is_idle = true;
     }
 
@@ -167,14 +240,18 @@ impl Tracker {
         }
     }
 
-    pub(crate) fn nest(&mut self, total: u64, kind: Nested) {
-        self.settle(total);
+    pub(crate) fn nest(&mut self, now: Now, kind: Nested) {
+        let has_halted = now.exits[HALT] > self.settled.exits[HALT];
+        self.settle(now);
+        if has_halted && kind == Nested::Interrupt && self.is_waiting() {
+            self.waiting_exits[HALT] -= 1;
+        }
         self.task().nested.push(kind);
     }
 
     /// An instruction that leaves the kernel, or one level of it, comes next.
-    pub(crate) fn leave(&mut self, total: u64) {
-        self.settle(total + 1);
+    pub(crate) fn leave(&mut self, now: Now) {
+        self.settle(Now { total: now.total + 1, ..now });
         let task = self.task();
         if task.nested.pop().is_some() {
             return;
@@ -185,20 +262,20 @@ impl Tracker {
     }
 
     /// The softirqs that ran have returned.
-    pub(crate) fn end_softirqs(&mut self, total: u64) {
-        self.settle(total);
+    pub(crate) fn end_softirqs(&mut self, now: Now) {
+        self.settle(now);
         let nested = &mut self.task().nested;
         if let Some(begin) = nested.iter().rposition(|kind| *kind == Nested::Softirq) {
             nested.truncate(begin);
         }
     }
 
-    pub(crate) fn stack(&mut self, total: u64, address: u64) {
+    pub(crate) fn stack(&mut self, now: Now, address: u64) {
         let base = address & !(STACK - 1);
         if base == self.current {
             return;
         }
-        self.settle(total);
+        self.settle(now);
         if self.current == FIRST
             && let Some(first) = self.tasks.remove(&FIRST)
         {
@@ -207,10 +284,11 @@ impl Tracker {
         self.current = base;
     }
 
-    pub(crate) fn mark(&mut self, mark: u16, total: u64, rep_bytes: u64) {
-        self.settle(total);
-        let softirqs = self.softirqs;
-        let apart = self.interrupts + self.timer + self.exceptions + softirqs;
+    pub(crate) fn mark(&mut self, mark: u16, now: Now, rep_bytes: u64) {
+        self.settle(now);
+        let total = now.total;
+        let Sums { interrupts, timer, exceptions, softirqs, .. } = self.sums;
+        let apart = interrupts + timer + exceptions + softirqs;
         if mark != 0 {
             self.window = Some(Open { mark, total, apart, softirqs, rep_bytes });
             return;
@@ -233,7 +311,6 @@ impl Tracker {
     pub(crate) fn clear(&mut self) {
         self.calls.clear();
         self.windows.clear();
-        (self.interrupts, self.timer, self.exceptions) = (0, 0, 0);
-        (self.softirqs, self.idle) = (0, 0);
+        self.sums = Sums::default();
     }
 }

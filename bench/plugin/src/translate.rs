@@ -9,7 +9,7 @@ use crate::cells::{Cell, EXITS, MEMORY};
 use crate::decode::{Kind, kind};
 use crate::ffi::*;
 use crate::symbols::{KERNEL, Symbols};
-use crate::tracker::Nested;
+use crate::tracker::{Nested, Now};
 
 /// Functions that allocate memory; a call of one of them is counted by its caller.
 /// Since Linux 6.10 their names end with `_noprof`.
@@ -313,7 +313,7 @@ extern "C" fn on_memory(_: c_uint, info: qemu_plugin_meminfo_t, address: u64, _:
 
 extern "C" fn on_stack(_: c_uint, _: qemu_plugin_meminfo_t, address: u64, _: *mut c_void) {
     if let Some(plugin) = Plugin::get() {
-        plugin.tracker().stack(plugin.cells.total.get(), address);
+        plugin.tracker().stack(plugin.now(), address);
     }
 }
 
@@ -323,7 +323,7 @@ extern "C" fn on_softirqs(_: c_uint, _: qemu_plugin_meminfo_t, address: u64, _: 
     let Some(plugin) = Plugin::get() else { return };
     if plugin.cells.softirq.get() == 0 {
         plugin.cells.softirq.set(address);
-        plugin.tracker().nest(plugin.cells.total.get(), Nested::Softirq);
+        plugin.tracker().nest(plugin.now(), Nested::Softirq);
     }
 }
 
@@ -333,21 +333,20 @@ extern "C" fn on_near_return(_: c_uint, _: qemu_plugin_meminfo_t, address: u64, 
     let Some(plugin) = Plugin::get() else { return };
     if plugin.cells.softirq.get() == address {
         plugin.cells.softirq.set(0);
-        plugin.tracker().end_softirqs(plugin.cells.total.get());
+        plugin.tracker().end_softirqs(plugin.now());
     }
 }
 
 extern "C" fn on_return(_: c_uint, _: *mut c_void) {
     if let Some(plugin) = Plugin::get() {
-        plugin.tracker().leave(plugin.cells.total.get());
+        plugin.tracker().leave(plugin.now());
     }
 }
 
 extern "C" fn on_mark(_: c_uint, data: *mut c_void) {
     if let Some(plugin) = Plugin::get() {
         let mark = u16::try_from(data as usize).unwrap_or_default();
-        let total = plugin.cells.total.get();
-        plugin.tracker().mark(mark, total, plugin.cells.rep_bytes.get());
+        plugin.tracker().mark(mark, plugin.now(), plugin.cells.rep_bytes.get());
     }
 }
 
@@ -355,34 +354,34 @@ extern "C" fn on_event(_: c_uint, data: *mut c_void) {
     let Some(plugin) = Plugin::get() else { return };
     // SAFETY: an entry of the map, which nobody changes.
     let event = unsafe { *data.cast::<Event>() };
-    let total = plugin.cells.total.get();
+    let now = plugin.now();
     match event {
         Event::Call => {
             plugin.cells.softirq.set(0);
-            plugin.tracker().enter_call(total);
+            plugin.tracker().enter_call(now);
         }
         Event::Name(index) => plugin.tracker().name_call(index),
-        Event::Nest(kind) => plugin.tracker().nest(total, kind),
+        Event::Nest(kind) => plugin.tracker().nest(now, kind),
         Event::Phase(name) => {
-            phase(plugin, name, total);
+            phase(plugin, name, now);
         }
         Event::Program => {
-            let _ = PROGRAMS.iter().any(|program| phase(plugin, program, total));
+            let _ = PROGRAMS.iter().any(|program| phase(plugin, program, now));
         }
         Event::Wait(index) => {
             plugin.tracker().name_call(index);
-            phase(plugin, "wait", total);
+            phase(plugin, "wait", now);
         }
-        Event::Task => plugin.tracker().begin(total),
-        Event::Idle => plugin.tracker().idle(total),
+        Event::Task => plugin.tracker().begin(now),
+        Event::Idle => plugin.tracker().idle(now),
     }
 }
 
 /// Notes a moment that comes for the first time.
-fn phase(plugin: &Plugin, name: &'static str, total: u64) -> bool {
-    let total = plugin.tracker().work(total);
+fn phase(plugin: &Plugin, name: &'static str, now: Now) -> bool {
+    let work = plugin.tracker().work(now);
     let mut phases = plugin.phases.lock().unwrap_or_else(PoisonError::into_inner);
     let is_new = !phases.contains_key(name);
-    phases.entry(name).or_insert(total);
+    phases.entry(name).or_insert(work);
     is_new
 }

@@ -9,6 +9,8 @@ use serde::Deserialize;
 /// What was executed between two moments.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Counts {
+    /// How many laps this is the sum of; 1 for all that was counted.
+    pub laps: u64,
     /// Instructions.
     pub total: u64,
     /// Those below the kernel's half of the addresses: programs, firmware, and the
@@ -31,7 +33,8 @@ pub struct Counts {
     /// Bytes written under `rep`, each such instruction being counted once.
     pub rep_bytes: u64,
     /// Instructions that would leave a virtual machine, by kind: `port`, `hlt`,
-    /// `wrmsr`, `cpuid`, `memory`.
+    /// `wrmsr`, `cpuid`, `memory`. Without those of the timer and of the idle task, but
+    /// with each halt that a device's interrupt ends.
     pub exits: BTreeMap<String, u64>,
     /// Instructions by function of the kernel.
     pub functions: BTreeMap<String, u64>,
@@ -99,9 +102,9 @@ impl Counts {
     }
 
     /// Instructions of the kernel that belong to what it was asked for: all but the
-    /// timer's. Packets that come while it idles are among them.
+    /// timer's and the idle task's. Packets that come while it idles are among them.
     pub fn of_requests(&self) -> u64 {
-        self.kernel.saturating_sub(self.timer)
+        self.kernel.saturating_sub(self.timer + self.idle)
     }
 
     /// Instructions that would leave a virtual machine, of every kind.

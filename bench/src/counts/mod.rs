@@ -25,6 +25,12 @@ pub use data::{CallCounts, Counts, Site, Window};
 const DEADLINE: Duration = Duration::from_secs(60);
 /// How often a connection is looked for.
 const POLL: Duration = Duration::from_millis(10);
+/// How long a guest that is at rest does nothing: several times as long as its
+/// network interface keeps a packet (`qemu::Machine`, `clock`), since an answer to that
+/// makes it work again.
+const REST: Duration = Duration::from_millis(4);
+/// How often that is looked at.
+const REST_POLL: Duration = Duration::from_micros(500);
 /// What the plugin needs on the kernel's command line: addresses as linked, and the
 /// same ones in every run.
 pub const COMMAND_LINE: &str = " nokaslr norandmaps";
@@ -94,10 +100,58 @@ impl Counter {
     /// # Errors
     /// As [`Counter::start`]; also when the symbols are not those of the kernel.
     pub fn read(&mut self) -> Result<Counts> {
-        let answer = self.ask("read")?;
+        self.counts("read")
+    }
+
+    fn counts(&mut self, word: &str) -> Result<Counts> {
+        let answer = self.ask(word)?;
         let counts: Counts = serde_json::from_str(&answer).context("reading the counts")?;
         counts.check()?;
         Ok(counts)
+    }
+
+    /// Ends a lap, and begins the next one; the first begins with [`Counter::start`].
+    ///
+    /// # Errors
+    /// As [`Counter::start`].
+    pub fn lap(&mut self) -> Result<()> {
+        self.order("lap")
+    }
+
+    /// What was counted in the cheaper half of the laps without the cheapest fifth of
+    /// that, in which something is missing: what comes around seldom makes a lap dear,
+    /// and so does a host that is late. The sum, of [`Counts::laps`].
+    ///
+    /// # Errors
+    /// As [`Counter::read`].
+    pub fn usual_laps(&mut self) -> Result<Counts> {
+        self.counts("laps")
+    }
+
+    /// Waits until the guest has done all that it was asked for: until its idle task
+    /// has run for a while and nothing else but the timer.
+    ///
+    /// # Errors
+    /// When QEMU has ended, the guest does not come to rest, or the user interrupts.
+    pub fn rest(&mut self) -> Result<()> {
+        let start = Instant::now();
+        let (mut last, mut since) = (0, start);
+        loop {
+            let answer = self.ask("work")?;
+            let (work, state) = answer.split_once(' ').unwrap_or((&answer, ""));
+            let work: u64 =
+                work.parse().with_context(|| format!("reading the plugin's answer `{answer}`"))?;
+            if work != last || state != "idle" {
+                (last, since) = (work, Instant::now());
+            } else if since.elapsed() >= REST {
+                return Ok(());
+            }
+            check_interrupt()?;
+            if start.elapsed() > DEADLINE {
+                return Err(failed("the guest does not come to rest").into());
+            }
+            thread::sleep(REST_POLL);
+        }
     }
 
     fn order(&mut self, word: &str) -> Result<()> {

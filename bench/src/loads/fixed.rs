@@ -7,7 +7,7 @@ use host::check_interrupt;
 
 use super::client::{Connection, Failure};
 use super::reference::Reference;
-use super::{Outcome, Progress, Target};
+use super::{Outcome, Step, Target, Watch};
 
 /// Asks for the target's page over connections that are kept: one request on each,
 /// then the answers of all, and again. A connection that the server ends (lighttpd
@@ -20,7 +20,7 @@ pub fn keepalive(
     target: &Target,
     requests: u64,
     connections: u64,
-    progress: Progress,
+    watch: Watch,
 ) -> Result<Outcome> {
     let mut load = Load::new(target)?;
     let mut kept: Vec<Option<Connection>> = (0..connections.max(1)).map(|_| None).collect();
@@ -34,7 +34,7 @@ pub fn keepalive(
                 break;
             }
             asked += 1;
-            match load.send(place.take()) {
+            match load.send(place.take(), watch)? {
                 Ok(connection) => open.push((place, connection)),
                 Err(failure) => load.outcome.missed(&failure)?,
             }
@@ -42,7 +42,7 @@ pub fn keepalive(
         for (place, connection) in open {
             *place = load.receive(connection)?;
         }
-        progress(asked, requests);
+        watch(Step::Done(asked))?;
     }
     load.outcome.time = start.elapsed();
     Ok(load.outcome)
@@ -53,16 +53,20 @@ pub fn keepalive(
 ///
 /// # Errors
 /// As [`keepalive`].
-pub fn connect(target: &Target, requests: u64, progress: Progress) -> Result<Outcome> {
+pub fn connect(target: &Target, requests: u64, watch: Watch) -> Result<Outcome> {
     let mut load = Load::new(target)?;
     let start = Instant::now();
     for done in 1..=requests {
         check_interrupt()?;
-        match load.send(None) {
-            Ok(connection) => drop(load.receive(connection)?),
+        match load.send(None, watch)? {
+            Ok(connection) => {
+                let connection = load.receive(connection)?;
+                watch(Step::Answered)?;
+                drop(connection);
+            }
             Err(failure) => load.outcome.missed(&failure)?,
         }
-        progress(done, requests);
+        watch(Step::Done(done))?;
     }
     load.outcome.time = start.elapsed();
     Ok(load.outcome)
@@ -86,17 +90,23 @@ impl<'a> Load<'a> {
         })
     }
 
-    fn send(&mut self, kept: Option<Connection>) -> Result<Connection, Failure> {
+    fn send(
+        &mut self,
+        kept: Option<Connection>,
+        watch: Watch,
+    ) -> Result<Result<Connection, Failure>> {
         let mut connection = match kept {
             Some(connection) => connection,
-            None => {
-                let connection = Connection::open(self.target.address)?;
-                self.outcome.connections += 1;
-                connection
-            }
+            None => match Connection::open(self.target.address) {
+                Ok(connection) => {
+                    self.outcome.connections += 1;
+                    watch(Step::Connected)?;
+                    connection
+                }
+                Err(failure) => return Ok(Err(failure)),
+            },
         };
-        connection.send(&self.request)?;
-        Ok(connection)
+        Ok(connection.send(&self.request).map(|()| connection))
     }
 
     /// Takes the answer, and gives the connection back if it can be used again.

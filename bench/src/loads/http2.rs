@@ -13,7 +13,7 @@ use host::check_interrupt;
 
 use super::client::Failure;
 use super::reference::Reference;
-use super::{Outcome, Progress, Target};
+use super::{Outcome, Step, Target, Watch};
 use connection::Connection;
 
 mod connection;
@@ -24,7 +24,7 @@ mod connection;
 /// # Errors
 /// When an answer has wrong bytes, when ten requests in a row fail, as they do if
 /// the server speaks no HTTP/2, or the user interrupts.
-pub fn http2(target: &Target, requests: u64, progress: Progress) -> Result<Outcome> {
+pub fn http2(target: &Target, requests: u64, watch: Watch) -> Result<Outcome> {
     let expected = target.files.get(&target.page).context("a page that is no file")?;
     let reference = Reference::new(expected)?;
     let mut outcome = Outcome::default();
@@ -40,7 +40,7 @@ pub fn http2(target: &Target, requests: u64, progress: Progress) -> Result<Outco
                 outcome.missed(&failure)?;
             }
         }
-        progress(done, requests);
+        watch(Step::Done(done))?;
     }
     outcome.time = start.elapsed();
     Ok(outcome)

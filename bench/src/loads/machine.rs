@@ -141,7 +141,7 @@ pub(super) fn wait_answer(
         }
         thread::sleep(POLL);
     }
-    guest.in_its_network(|| fixed::connect(target, 1, &mut |_, _| {}))??;
+    guest.in_its_network(|| fixed::connect(target, 1, &mut super::unwatched))??;
     Ok(())
 }
 

@@ -22,6 +22,8 @@ mod sources;
 mod target;
 mod waits;
 
+use anyhow::Result;
+
 pub use crawl::{Crawl, crawl};
 pub use fixed::{connect, keepalive};
 pub use http2::http2;
@@ -32,6 +34,28 @@ pub use ramp::{Ramp, Rates, ramp, ramp_at};
 pub use site::write_site;
 pub use target::{Expected, Target};
 pub use waits::{Waits, waits, write_pages};
+
+/// A moment of a load with a fixed number of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A connection was made; nothing was asked on it yet.
+    Connected,
+    /// An answer has come; the connection is to be ended.
+    Answered,
+    /// So many requests are over, answered or not.
+    Done(u64),
+}
+
+/// Called at each step of a load, in which it may rest, or end the load by an error.
+pub type Watch<'a> = &'a mut dyn FnMut(Step) -> Result<()>;
+
+/// What watches nothing.
+///
+/// # Errors
+/// None.
+pub fn unwatched(_: Step) -> Result<()> {
+    Ok(())
+}
 
 /// Told how much of a load is done, and how much there is in all: 0 if that is not
 /// known.

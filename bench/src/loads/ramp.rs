@@ -217,7 +217,7 @@ pub(super) fn measure(
 ) -> Result<Vec<Said>> {
     // httperf compares no bytes: they are compared here, and with every reply the
     // length.
-    let before = fixed::connect(target, 1, &mut |_, _| {})?;
+    let before = fixed::connect(target, 1, &mut super::unwatched)?;
     ensure!(before.requests == 1, "the server gives no answer: {:?}", before.errors);
     let length = count(before.bytes);
     let processes = clients.users.len() as u64;

@@ -8,9 +8,7 @@ use crate::data::{Boot, Phase};
 use crate::loads::{self, Link, in_guest};
 use crate::{Subject, Tools};
 
-/// A start counts the turns of loops that wait for a clock: with 16 ns for each
-/// instruction these are as many as on a slow processor, and the same in each run.
-const SHIFT: u8 = 4;
+use super::SHIFT;
 
 /// Moments that the plugin notes, in their order, and the phases that they begin;
 /// before the first is the firmware. A kernel with modules has one program more, the

@@ -19,6 +19,10 @@ pub use memory::smallest;
 pub use requests::{Counted, Load, requests};
 pub use weights::{nine_under_load, weights};
 
+/// The clock of a machine that is counted: loops that wait for time have as many turns
+/// with 16 ns for each instruction as on a slow processor, and as many in each run.
+const SHIFT: u8 = 4;
+
 /// Gives the subject's machine a counter, and its kernel the addresses that its
 /// symbols say; nothing where the processor itself executes the guest.
 fn count(subject: &mut Subject, tools: &Tools) -> Result<Option<Counter>> {

@@ -1,23 +1,27 @@
 //! A load with a fixed number of requests, counted.
+//!
+//! Each request is counted from rest to rest: the client waits at each step until the
+//! guest idles, so that every packet finds it idle, and what the guest sends leaves when
+//! it idles again. The clock is one of instructions. Then a request costs the same on
+//! any host, up to what comes around seldom, such as a page of memory that is to be had
+//! anew, and what a clock that ticks in between does: the mean of the cheaper half of
+//! the requests is taken, without the cheapest of them.
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use host::failed;
-use qemu::Guest;
+use qemu::Clock;
 
-use crate::counts::{CallCounts, Counts};
+use crate::counts::{CallCounts, Counter, Counts};
 use crate::data::{CallShare, Requests};
-use crate::loads::{self, Link, Outcome, Target, in_guest};
+use crate::loads::{self, Link, Outcome, Step, Target, Watch, in_guest, unwatched};
 use crate::{Subject, Tools};
 
-use super::quantity;
+use super::{SHIFT, quantity};
 
 /// Requests before counting begins: caches fill, and what is done once is done.
 const WARM_UP: u64 = 100;
-/// A load is counted in so many parts, and the one with the fewest instructions is
-/// taken: how packets meet interrupts depends on what else the host does.
-const PARTS: u64 = 10;
 /// How many functions are kept.
 const FUNCTIONS: usize = 60;
 
@@ -45,14 +49,25 @@ impl Load {
         }
     }
 
-    fn run(self, target: &Target, requests: u64) -> Result<Outcome> {
-        // None of them takes longer than a user wants to wait without a word.
-        let progress = &mut |_, _| {};
-        match self {
-            Self::Keepalive => loads::keepalive(target, requests, 1, progress),
-            Self::Connect => loads::connect(target, requests, progress),
-            Self::Http2 => loads::http2(target, requests, progress),
-        }
+    fn run(self, target: &Target, requests: u64, watch: Watch) -> Result<Outcome> {
+        let outcome = match self {
+            Self::Keepalive => loads::keepalive(target, requests, 1, watch),
+            Self::Connect => loads::connect(target, requests, watch),
+            Self::Http2 => loads::http2(target, requests, watch),
+        };
+        complete(outcome?)
+    }
+
+    /// Makes requests with a rest at each step and a lap for each of them.
+    fn count(self, target: &Target, requests: u64, counter: &mut Counter) -> Result<Outcome> {
+        counter.rest()?;
+        counter.start()?;
+        let outcome = self.run(target, requests, &mut |step| {
+            counter.rest()?;
+            if matches!(step, Step::Done(_)) { counter.lap() } else { Ok(()) }
+        })?;
+        counter.stop()?;
+        Ok(outcome)
     }
 }
 
@@ -65,7 +80,7 @@ pub struct Counted {
     pub counts: Option<Counts>,
 }
 
-/// Boots a subject, warms it up, and counts what so many requests cost.
+/// Boots a subject, warms it up, and counts what one of so many requests costs.
 ///
 /// # Errors
 /// When the guest does not come up or dies, an answer is wrong or missing, or the
@@ -79,28 +94,20 @@ pub fn requests(
 ) -> Result<Counted> {
     let mut subject = subject.clone();
     let mut counter = super::count(&mut subject, tools)?;
+    if counter.is_some() && !subject.is_whole_machine() {
+        subject.machine.clock = Clock::Instructions(SHIFT);
+    }
     let (mut guest, target) = loads::boot_at_rest(&subject, link)?;
-    let run = |guest: &Guest, count| {
-        guest.in_its_network(|| load.run(&target, count))?.and_then(complete)
-    };
     in_guest(&mut guest, &subject.name, |guest| {
-        run(guest, WARM_UP)?;
         let Some(counter) = &mut counter else {
-            let requests = per_request(&run(guest, count)?, None);
-            return Ok(Counted { requests, counts: None });
+            guest.in_its_network(|| load.run(&target, WARM_UP, &mut unwatched))??;
+            let outcome = guest.in_its_network(|| load.run(&target, count, &mut unwatched))??;
+            return Ok(Counted { requests: speed(&outcome), counts: None });
         };
-        let mut best: Option<(Outcome, Counts)> = None;
-        for _ in 0..PARTS {
-            counter.start()?;
-            let outcome = run(guest, count / PARTS)?;
-            counter.stop()?;
-            let counts = counter.read()?;
-            if best.as_ref().is_none_or(|(_, best)| counts.of_requests() < best.of_requests()) {
-                best = Some((outcome, counts));
-            }
-        }
-        let (outcome, counts) = best.context("a load without a part")?;
-        Ok(Counted { requests: per_request(&outcome, Some(&counts)), counts: Some(counts) })
+        let warm_up = guest.in_its_network(|| load.run(&target, WARM_UP, &mut unwatched))??;
+        guest.in_its_network(|| load.count(&target, count, counter))??;
+        let requests = per_request(&counter.usual_laps()?, &speed(&warm_up), count);
+        Ok(Counted { requests, counts: Some(counter.read()?) })
     })
 }
 
@@ -114,34 +121,39 @@ pub(super) fn complete(outcome: Outcome) -> Result<Outcome> {
     Err(failed(format!("requests failed under the load: {}", errors.join(", "))).into())
 }
 
-fn per_request(outcome: &Outcome, counts: Option<&Counts>) -> Requests {
-    let mut requests = Requests {
-        requests: outcome.requests,
-        per_second: outcome.per_second(),
-        ..Requests::default()
-    };
-    let Some(counts) = counts else { return requests };
-    let each = |count: u64| quantity(count) / quantity(outcome.requests.max(1));
-    requests.kernel = each(counts.of_requests());
-    requests.interrupts = each(counts.interrupts + counts.softirqs);
-    requests.user = each(counts.user);
-    requests.exits = each(counts.exits());
-    requests.rep_bytes = each(counts.rep_bytes);
-    requests.calls = shares(counts, outcome.requests);
-    let mut functions: Vec<(String, f64)> =
-        counts.functions.iter().map(|(name, count)| (name.clone(), each(*count))).collect();
-    functions.sort_by(|one, other| other.1.total_cmp(&one.1));
-    functions.truncate(FUNCTIONS);
-    requests.functions = functions;
-    requests
+/// What is known of a load that was not counted.
+fn speed(outcome: &Outcome) -> Requests {
+    Requests { requests: outcome.requests, per_second: outcome.per_second(), ..Requests::default() }
 }
 
-fn shares(counts: &Counts, requests: u64) -> BTreeMap<String, CallShare> {
+/// The counts of a request, out of so many; the speed is that of a load without rests.
+fn per_request(counts: &Counts, speed: &Requests, requests: u64) -> Requests {
+    let each = |count: u64| quantity(count) / quantity(counts.laps.max(1));
+    let functions = counts.functions.iter();
+    let mut functions: Vec<(String, f64)> =
+        functions.map(|(name, count)| (name.clone(), each(*count))).collect();
+    functions.sort_by(|one, other| other.1.total_cmp(&one.1));
+    functions.truncate(FUNCTIONS);
+    Requests {
+        requests,
+        kernel: each(counts.of_requests()),
+        interrupts: each(counts.interrupts + counts.softirqs),
+        user: each(counts.user),
+        exits: each(counts.exits()),
+        rep_bytes: each(counts.rep_bytes),
+        per_second: speed.per_second,
+        calls: shares(counts),
+        functions,
+    }
+}
+
+fn shares(counts: &Counts) -> BTreeMap<String, CallShare> {
     let share = |(name, call): (&String, &CallCounts)| {
+        let each = |sum: u64| quantity(sum) / quantity(call.count.max(1));
         let share = CallShare {
-            count: quantity(call.count) / quantity(requests.max(1)),
-            instructions: quantity(call.sum) / quantity(call.count.max(1)),
-            softirqs: quantity(call.softirqs) / quantity(call.count.max(1)),
+            count: quantity(call.count) / quantity(counts.laps.max(1)),
+            instructions: each(call.sum),
+            softirqs: each(call.softirqs),
         };
         (name.clone(), share)
     };

@@ -75,11 +75,11 @@ fn fixed_loads(image: &Path) -> Result<()> {
     ensure!(target.page == "/", "the page is {}", target.page);
     loads::in_guest(&mut guest, "hello", |guest| {
         guest.in_its_network(|| {
-            let mut none = |_, _| {};
+            let mut none = loads::unwatched;
             let kept = loads::keepalive(&target, 1500, 3, &mut none)?;
             let made = loads::connect(&target, 300, &mut none)?;
             let second = loads::http2(&target, 1100, &mut none)?;
-            let crawled = loads::crawl(&target, &QUICKLY, &mut none)?;
+            let crawled = loads::crawl(&target, &QUICKLY, &mut |_, _| {})?;
             for (outcome, requests, connections) in
                 [(&kept, 1500, 3), (&made, 300, 300), (&second, 1100, 1), (&crawled, 30, 10)]
             {
@@ -219,7 +219,7 @@ fn dying(image: &Path) -> Result<()> {
     let (mut guest, target) = loads::boot(&subject(image)?, &loads::network_choice())?;
     let result = loads::in_guest(&mut guest, "hello", |guest| {
         guest.power_button()?;
-        guest.in_its_network(|| loads::connect(&target, 100_000, &mut |_, _| {}))?
+        guest.in_its_network(|| loads::connect(&target, 100_000, &mut loads::unwatched))?
     });
     let error = format!("{:#}", result.err().context("the load ended well")?);
     for part in

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use bench::loads::{
-    Crawl, Expected, Outcome, Target, connect, crawl, http2, keepalive, write_site,
+    Crawl, Expected, Outcome, Step, Target, Watch, connect, crawl, http2, keepalive, unwatched,
+    write_site,
 };
 
 use crate::server::{Server, ok};
@@ -35,22 +36,29 @@ fn page() -> (tempfile::TempDir, Expected) {
     (dir, expected)
 }
 
-/// A load with the progress that it reports.
-fn run(load: impl FnOnce(&mut dyn FnMut(u64, u64)) -> anyhow::Result<Outcome>) -> Outcome {
-    let mut last = (0, 0);
-    let outcome = load(&mut |done, total| last = (done, total)).unwrap();
-    assert_eq!(last.0, last.1);
+/// A load, which tells every request that is over.
+fn run(load: impl FnOnce(Watch) -> anyhow::Result<Outcome>) -> Outcome {
+    let mut last = 0;
+    let outcome = load(&mut |step| {
+        if let Step::Done(done) = step {
+            assert!(done > last);
+            last = done;
+        }
+        Ok(())
+    });
+    let outcome = outcome.unwrap();
+    assert_eq!(last, outcome.requests + outcome.failed());
     outcome
 }
 
-fn refused(load: impl FnOnce(&mut dyn FnMut(u64, u64)) -> anyhow::Result<Outcome>) -> String {
-    format!("{:#}", load(&mut |_, _| {}).unwrap_err())
+fn refused(load: impl FnOnce(Watch) -> anyhow::Result<Outcome>) -> String {
+    format!("{:#}", load(&mut unwatched).unwrap_err())
 }
 
 fn connections_are_kept() {
     let (_dir, expected) = page();
     let target = Server::start(|_, _| ok("text/html", PAGE)).target("/", expected);
-    let outcome = run(|progress| keepalive(&target, 100, 3, progress));
+    let outcome = run(|watch| keepalive(&target, 100, 3, watch));
     assert_eq!((outcome.requests, outcome.connections, outcome.failed()), (100, 3, 0));
     assert_eq!(outcome.bytes, 100 * PAGE.len() as u64);
     assert!(outcome.per_second() > 0.0);
@@ -59,7 +67,7 @@ fn connections_are_kept() {
 fn connections_are_made_anew() {
     let (_dir, expected) = page();
     let target = Server::start(|_, _| ok("text/html", PAGE)).target("/", expected);
-    let outcome = run(|progress| connect(&target, 50, progress));
+    let outcome = run(|watch| connect(&target, 50, watch));
     assert_eq!((outcome.requests, outcome.connections, outcome.failed()), (50, 50, 0));
 }
 
@@ -70,7 +78,7 @@ fn ended_connections() {
         ok(kind, PAGE)
     };
     let target = Server::start(closing).target("/", expected);
-    let outcome = run(|progress| keepalive(&target, 100, 1, progress));
+    let outcome = run(|watch| keepalive(&target, 100, 1, watch));
     assert_eq!((outcome.requests, outcome.connections, outcome.failed()), (100, 10, 0));
 }
 
@@ -78,7 +86,7 @@ fn a_wrong_byte() {
     let (_dir, expected) = page();
     let wrong = |_: &str, number: usize| ok("a/b", if number == 60 { b"<p>A page" } else { PAGE });
     let target = Server::start(wrong).target("/", expected);
-    let error = refused(|progress| keepalive(&target, 100, 2, progress));
+    let error = refused(|watch| keepalive(&target, 100, 2, watch));
     assert_eq!(error, "the server answers with wrong bytes for /, from byte 3 on");
 }
 
@@ -86,7 +94,7 @@ fn a_wrong_length() {
     for (body, at) in [(&PAGE[..5], 5), (b"<p>a page!".as_slice(), 9), (b"", 0)] {
         let (_dir, expected) = page();
         let target = Server::start(move |_, _| ok("a/b", body)).target("/", expected);
-        let error = refused(|progress| connect(&target, 1, progress));
+        let error = refused(|watch| connect(&target, 1, watch));
         assert!(error.ends_with(&format!("from byte {at} on")), "{error}");
     }
 }
@@ -95,7 +103,7 @@ fn a_changed_answer() {
     let server = Server::start(|_, number| ok("a/b", format!("{}", number / 5).as_bytes()));
     let target = Target::at(&format!("http://{}/x", server.address)).unwrap();
     assert_eq!(target.page, "/x");
-    let error = refused(|progress| connect(&target, 100, progress));
+    let error = refused(|watch| connect(&target, 100, watch));
     assert!(error.ends_with("wrong bytes for /x, from byte 0 on"), "{error}");
     assert_eq!(server.asked.lock().unwrap().len(), 6);
 }
@@ -110,7 +118,7 @@ fn failures() {
         _ => ok("a/b", PAGE),
     };
     let target = Server::start(failing).target("/", expected);
-    let outcome = run(|progress| connect(&target, 80, progress));
+    let outcome = run(|watch| connect(&target, 80, watch));
     assert_eq!((outcome.requests, outcome.failed()), (40, 40));
     let expected = [("closed", 20), ("malformed", 10), ("status-404", 10)];
     assert_eq!(outcome.errors, expected.map(|(kind, count)| (kind.to_owned(), count)).into());
@@ -120,13 +128,13 @@ fn a_gone_server() {
     let (_dir, expected) = page();
     let unused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut target = Server::start(|_, _| Vec::new()).target("/", expected);
-    let error = refused(|progress| keepalive(&target, 1000, 4, progress));
+    let error = refused(|watch| keepalive(&target, 1000, 4, watch));
     assert!(error.starts_with("10 requests in a row failed after 0 answers: the conn"), "{error}");
     target.address = unused;
-    let error = refused(|progress| connect(&target, 1000, progress));
+    let error = refused(|watch| connect(&target, 1000, watch));
     assert!(error.contains("Connection refused"), "{error}");
     target.address = Server::start(|_, _| ok("a/b", PAGE)).address;
-    let error = refused(|progress| http2(&target, 1000, progress));
+    let error = refused(|watch| http2(&target, 1000, watch));
     assert!(error.contains("speaks no HTTP/2"), "{error}");
 }
 
@@ -172,7 +180,9 @@ fn a_whole_crawl() {
         let count = files.len() as u64;
         let target = Target { files, ..server.target("/index.html", Expected::First) };
         let how = Crawl { walkers, ..QUICKLY };
-        let outcome = run(|progress| crawl(&target, &how, progress));
+        let mut last = (0, 0);
+        let outcome = crawl(&target, &how, &mut |done, total| last = (done, total)).unwrap();
+        assert_eq!(last.0, last.1);
         assert_eq!((outcome.requests, outcome.failed()), (count * u64::from(walkers), 0));
         assert_eq!(outcome.connections, u64::from(walkers));
         orders.push(server.asked.lock().unwrap().clone());
@@ -198,7 +208,8 @@ fn a_wrong_crawl() {
     fs::write(file, bytes).unwrap();
     let target =
         Target { files: site(copy.path()), ..server.target("/index.html", Expected::First) };
-    let error = refused(|progress| crawl(&target, &Crawl { walkers: 3, ..QUICKLY }, progress));
+    let how = Crawl { walkers: 3, ..QUICKLY };
+    let error = format!("{:#}", crawl(&target, &how, &mut |_, _| {}).unwrap_err());
     assert!(error.ends_with("for /part-000/3000000.bin, from byte 2999999 on"), "{error}");
 }
 

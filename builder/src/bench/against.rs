@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use bench::data::{LAYOUT, Measured, Report, Requests};
-use bench::loads::{self, Crawl, Outcome, Rates, Target};
+use bench::loads::{self, Crawl, Outcome, Rates, Step, Target};
 use host::Interrupted;
 
 use super::environment::environment;
 use crate::cli::BenchArgs;
-use crate::progress::Progress;
+use crate::progress::{Line, Progress};
 use crate::report::{self, say};
 use crate::run;
 
@@ -68,12 +68,10 @@ fn drive(target: &Target, progress: &Progress, measured: &mut Measured) -> Resul
         measured.partial.extend(errors.map(|(kind, count)| format!("{name}: {count} {kind}")));
     };
     let line = progress.begin("keepalive");
-    let show = &mut |done, total| line.update(done, Some(total));
-    take("keepalive", &loads::keepalive(target, REQUESTS, 1, show)?);
+    take("keepalive", &loads::keepalive(target, REQUESTS, 1, &mut show(&line))?);
     line.done();
     let line = progress.begin("connect");
-    let show = &mut |done, total| line.update(done, Some(total));
-    take("connect", &loads::connect(target, REQUESTS, show)?);
+    take("connect", &loads::connect(target, REQUESTS, &mut show(&line))?);
     line.done();
     let line = progress.begin("crawl");
     let how = Crawl { limit: CRAWLED, ..Crawl::default() };
@@ -99,4 +97,14 @@ fn tell(measured: &Measured) {
         say!("ramp: {rate} offered, {replies:.0} answers a second, {lost} lost{limit}");
     }
     measured.partial.iter().for_each(|why| say!("not complete: {why}"));
+}
+
+/// Shows on a line how much of a load is done.
+fn show<'a>(line: &'a Line) -> impl FnMut(Step) -> Result<()> + 'a {
+    |step| {
+        if let Step::Done(done) = step {
+            line.update(done, Some(REQUESTS));
+        }
+        Ok(())
+    }
 }

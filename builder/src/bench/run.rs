@@ -23,7 +23,7 @@ use crate::report::{self, say};
 use crate::run;
 
 /// Requests of a load that is counted.
-const REQUESTS: u64 = 1000;
+const REQUESTS: u64 = 200;
 /// How long a guest with little memory gets to its first answer.
 const POOR: Duration = Duration::from_secs(30);
 
