@@ -16,7 +16,7 @@ use crate::{Subject, Tools};
 pub use boot::boot;
 pub use crawl::{CRAWL, crawl};
 pub use memory::smallest;
-pub use requests::{Counted, Load, requests};
+pub use requests::{Counted, Load, REQUESTS, requests};
 pub use weights::{nine_under_load, weights};
 
 /// The clock of a machine that is counted: loops that wait for time have as many turns

@@ -20,6 +20,9 @@ use crate::{Subject, Tools};
 
 use super::{SHIFT, quantity};
 
+/// How many requests are made for what one costs. The server ends a connection after
+/// 1000.
+pub const REQUESTS: u64 = 300;
 /// Requests before counting begins: caches fill, and what is done once is done.
 const WARM_UP: u64 = 100;
 /// How many functions are kept.

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use bench::counts::Counts;
 use bench::loads;
-use bench::measure::{self, Load};
+use bench::measure::{self, Load, REQUESTS};
 use host::{failed, refused};
 use serde_json::{Value, json};
 
@@ -18,8 +18,6 @@ use crate::cli::ProfileArgs;
 use crate::progress::Progress;
 use crate::report::say;
 
-/// Requests of the load.
-const REQUESTS: u64 = 1000;
 /// How many functions and places are shown.
 const SHOWN: usize = 30;
 

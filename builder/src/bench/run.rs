@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use bench::data::{LAYOUT, Measured, Phase, Report};
 use bench::loads::{self, Link, Rates};
-use bench::measure::{self, Load, weights};
+use bench::measure::{self, Load, REQUESTS, weights};
 use bench::{Subject, Tools, syscalls};
 use host::{Interrupted, check_interrupt};
 use qemu::Start;
@@ -22,8 +22,6 @@ use crate::progress::Progress;
 use crate::report::{self, say};
 use crate::run;
 
-/// Requests of a load that is counted.
-const REQUESTS: u64 = 200;
 /// How long a guest with little memory gets to its first answer.
 const POOR: Duration = Duration::from_secs(30);
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use bench::data::{Cost, Requests};
 use bench::loads::Link;
-use bench::measure::{self, Load, weights};
+use bench::measure::{self, Load, REQUESTS, weights};
 use bench::{Subject, Tools, syscalls};
 use host::Interrupted;
 use kernel::Tailor;
@@ -25,8 +25,6 @@ use crate::sources::FetchOptions;
 use crate::spec::Project;
 use crate::target::Target;
 
-/// Requests of a load that is counted.
-const REQUESTS: u64 = 1000;
 /// The loads that are counted on every side.
 const LOADS: [Load; 2] = [Load::Keepalive, Load::Connect];
 
