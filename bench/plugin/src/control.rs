@@ -3,6 +3,7 @@
 //! ```text
 //! count    -> the instructions since the start of QEMU
 //! work     -> those that no wait is part of, and whether the guest waits: `N idle`
+//! phases   -> the moments of the start that have come, with commas between
 //! start    -> ok: counting begins at zero
 //! lap      -> ok: a lap ends here and another one begins; `start` begins the first
 //! stop     -> ok: what was counted stays as it is
@@ -13,6 +14,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::PoisonError;
 
 use crate::Plugin;
 use crate::snapshot::{Difference, Snapshot};
@@ -48,6 +50,10 @@ impl Meter {
                 let mut tracker = plugin.tracker();
                 let work = tracker.work(plugin.now());
                 format!("{work} {}", if tracker.is_waiting() { "idle" } else { "busy" })
+            }
+            "phases" => {
+                let phases = plugin.phases.lock().unwrap_or_else(PoisonError::into_inner);
+                phases.keys().copied().collect::<Vec<_>>().join(",")
             }
             "start" => {
                 let from = Snapshot::take(plugin);

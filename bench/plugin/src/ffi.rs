@@ -77,5 +77,7 @@ unsafe extern "C" {
         vaddr: u64,
     ) -> *mut qemu_plugin_hwaddr;
     pub(crate) fn qemu_plugin_hwaddr_is_io(addr: *const qemu_plugin_hwaddr) -> bool;
+    pub(crate) fn qemu_plugin_hwaddr_phys_addr(addr: *const qemu_plugin_hwaddr) -> u64;
+    pub(crate) fn qemu_plugin_hwaddr_device_name(addr: *const qemu_plugin_hwaddr) -> *const c_char;
     pub(crate) fn qemu_plugin_outs(text: *const c_char);
 }

@@ -154,6 +154,8 @@ pub(crate) struct Tracker {
     /// Their exits, without the halts that a device ended: how often the timer ends
     /// one depends on the host, what a request ends does not.
     pub waiting_exits: Exits,
+    /// Whether a halt was the last instruction of the idle task.
+    is_halted: bool,
     window: Option<Open>,
     pub calls: HashMap<Option<usize>, CallCounts>,
     pub windows: BTreeMap<u16, Window>,
@@ -197,6 +199,9 @@ impl Tracker {
     /// What was executed since the last event was waiting.
     fn wait(&mut self, passed: u64, before: Exits) {
         self.waiting += passed;
+        if passed > 0 {
+            self.is_halted = self.settled.exits[HALT] > before[HALT];
+        }
         for (kind, waiting) in self.waiting_exits.iter_mut().enumerate() {
             *waiting += self.settled.exits[kind].saturating_sub(before[kind]);
         }
@@ -241,11 +246,11 @@ impl Tracker {
     }
 
     pub(crate) fn nest(&mut self, now: Now, kind: Nested) {
-        let has_halted = now.exits[HALT] > self.settled.exits[HALT];
         self.settle(now);
-        if has_halted && kind == Nested::Interrupt && self.is_waiting() {
+        if self.is_halted && kind == Nested::Interrupt && self.is_waiting() {
             self.waiting_exits[HALT] -= 1;
         }
+        self.is_halted = false;
         self.task().nested.push(kind);
     }
 

@@ -1,7 +1,7 @@
 //! What is counted, decided once for each instruction that QEMU translates.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::{c_uint, c_void};
+use std::ffi::{CStr, c_uint, c_void};
 use std::sync::PoisonError;
 
 use crate::Plugin;
@@ -66,6 +66,12 @@ const PROGRAMS: [&str; 4] = ["program 1", "program 2", "program 3", "program 4"]
 const LINKED: u64 = 0xffff_ffff_8000_0000;
 /// Where boot loaders put the part of a bzImage that unpacks it.
 const DECOMPRESSOR: u64 = 0x10_0000;
+
+/// QEMU's name of the local APIC's page (hw/intc/apic.c), and the registers of its
+/// timer (Intel SDM, volume 3, table 11-1). How often the timer is set follows the
+/// host's speed, as its interrupts do: that is no exit that counts.
+const APIC: &CStr = c"apic-msi";
+const APIC_TIMER: [u64; 4] = [0x320, 0x380, 0x390, 0x3e0];
 
 /// The addresses that mean something.
 pub(crate) fn events(symbols: &Symbols) -> HashMap<u64, Event> {
@@ -298,12 +304,24 @@ extern "C" fn on_rep_memory(_: c_uint, info: qemu_plugin_meminfo_t, address: u64
     on_memory(0, info, address, std::ptr::null_mut());
 }
 
+/// Whether this place of a device is a register of the APIC's timer.
+unsafe fn is_timer(place: *const qemu_plugin_hwaddr) -> bool {
+    // SAFETY: the place is QEMU's own, and so is the name, which ends with a zero byte.
+    unsafe {
+        let name = qemu_plugin_hwaddr_device_name(place);
+        APIC_TIMER.contains(&(qemu_plugin_hwaddr_phys_addr(place) & 0xfff))
+            && !name.is_null()
+            && CStr::from_ptr(name) == APIC
+    }
+}
+
 extern "C" fn on_memory(_: c_uint, info: qemu_plugin_meminfo_t, address: u64, _: *mut c_void) {
     // SAFETY: the info is QEMU's own for this access.
     unsafe {
         let place = qemu_plugin_get_hwaddr(info, address);
         if !place.is_null()
             && qemu_plugin_hwaddr_is_io(place)
+            && !is_timer(place)
             && let Some(plugin) = Plugin::get()
         {
             plugin.cells.exits[MEMORY].add(1);

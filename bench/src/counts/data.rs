@@ -33,8 +33,8 @@ pub struct Counts {
     /// Bytes written under `rep`, each such instruction being counted once.
     pub rep_bytes: u64,
     /// Instructions that would leave a virtual machine, by kind: `port`, `hlt`,
-    /// `wrmsr`, `cpuid`, `memory`. Without those of the timer and of the idle task, but
-    /// with each halt that a device's interrupt ends.
+    /// `wrmsr`, `cpuid`, `memory`. Without those of the timer (its interrupts, and
+    /// setting it) and of the idle task, but with each halt that a device's interrupt ends.
     pub exits: BTreeMap<String, u64>,
     /// Instructions by function of the kernel.
     pub functions: BTreeMap<String, u64>,

@@ -178,6 +178,7 @@ function others
         movl 0x20(%rsi), %eax
         movl 0x20(%rsi), %eax
         movl %eax, 0x80(%rsi)
+        movl %eax, 0x380(%rsi)          # sets the timer, which is masked
         movl scratch(%rip), %eax
         ret
 
