@@ -95,6 +95,15 @@ impl Counter {
         answer.parse().with_context(|| format!("reading the plugin's answer `{answer}`"))
     }
 
+    /// Whether a moment of the start has come, by its name in [`Counts::phases`].
+    ///
+    /// # Errors
+    /// As [`Counter::start`].
+    pub fn has_come(&mut self, moment: &str) -> Result<bool> {
+        let answer = self.ask("phases")?;
+        Ok(answer.split(',').any(|name| name == moment))
+    }
+
     /// What was counted.
     ///
     /// # Errors

@@ -90,6 +90,27 @@ pub fn boot_within(subject: &Subject, link: &Link, deadline: Duration) -> Result
     Ok((guest, target))
 }
 
+/// Boots a subject on QEMU's own network, on which nobody says a word unasked, and asks
+/// it nothing before `is_ready` says so: what a start costs depends on nobody else.
+///
+/// # Errors
+/// As [`boot`], and those of `is_ready`.
+pub fn boot_undisturbed(
+    subject: &Subject,
+    mut is_ready: impl FnMut() -> Result<bool>,
+) -> Result<Guest> {
+    let mut guest = subject.machine.boot()?;
+    let target = Target::of(subject, &guest)?;
+    in_guest(&mut guest, &subject.name, |guest| {
+        let start = Instant::now();
+        while !is_ready()? {
+            look_after(guest, "its server waits for requests", start, BOOT)?;
+        }
+        wait_answer(guest, &target, "its first answer", BOOT)
+    })?;
+    Ok(guest)
+}
+
 /// The same; of a whole machine, whose services go on starting behind its first answer,
 /// it also waits until it is at rest: what it does of its own would count as a request's.
 ///
@@ -132,16 +153,22 @@ pub(super) fn wait_answer(
 ) -> Result<()> {
     let start = Instant::now();
     while !guest.in_its_network(|| answers(target))? {
-        check_interrupt()?;
-        if let Some(how) = within(guest, Duration::ZERO)? {
-            return Err(WaitError::Died { what: what.into(), how }.into());
-        }
-        if start.elapsed() > deadline {
-            return Err(WaitError::Late { what: what.into(), deadline }.into());
-        }
-        thread::sleep(POLL);
+        look_after(guest, what, start, deadline)?;
     }
     guest.in_its_network(|| fixed::connect(target, 1, &mut super::unwatched))??;
+    Ok(())
+}
+
+/// Sees that a guest is alive and in time, and waits a moment.
+fn look_after(guest: &mut Guest, what: &str, start: Instant, deadline: Duration) -> Result<()> {
+    check_interrupt()?;
+    if let Some(how) = within(guest, Duration::ZERO)? {
+        return Err(WaitError::Died { what: what.into(), how }.into());
+    }
+    if start.elapsed() > deadline {
+        return Err(WaitError::Late { what: what.into(), deadline }.into());
+    }
+    thread::sleep(POLL);
     Ok(())
 }
 

@@ -28,7 +28,9 @@ pub use crawl::{Crawl, crawl};
 pub use fixed::{connect, keepalive};
 pub use http2::http2;
 pub use httperf::check as check_httperf;
-pub use machine::{Link, boot, boot_at_rest, boot_within, in_guest, network_choice};
+pub use machine::{
+    Link, boot, boot_at_rest, boot_undisturbed, boot_within, in_guest, network_choice,
+};
 pub use outcome::Outcome;
 pub use ramp::{Ramp, Rates, ramp, ramp_at};
 pub use site::write_site;

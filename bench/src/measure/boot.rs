@@ -37,16 +37,20 @@ const PHASES_WITH_MODULES: [(&str, &str); 6] = [
 pub fn boot(subject: &Subject, tools: &Tools, link: &Link) -> Result<Boot> {
     let mut subject = subject.clone();
     let mut counter = super::count(&mut subject, tools)?;
-    if counter.is_some() && !subject.is_whole_machine() {
+    if let Some(counter) = &mut counter
+        && !subject.is_whole_machine()
+    {
         subject.machine.clock = Clock::Instructions(SHIFT);
+        let has_modules = !subject.support.modules.is_empty();
+        let moments = if has_modules { &PHASES_WITH_MODULES[..] } else { &PHASES };
+        let mut guest = loads::boot_undisturbed(&subject, || counter.has_come("wait"))?;
+        return in_guest(&mut guest, &subject.name, |_| counted(counter, moments));
     }
     let (mut guest, _) = loads::boot(&subject, link)?;
     let milliseconds = guest.age().as_secs_f64() * 1000.0;
-    in_guest(&mut guest, &subject.name, |_| match &mut counter {
-        Some(counter) if subject.is_whole_machine() => Ok(whole(counter.total()?, milliseconds)),
-        Some(counter) if subject.support.modules.is_empty() => counted(counter, &PHASES),
-        Some(counter) => counted(counter, &PHASES_WITH_MODULES),
-        None => Ok(whole(0, milliseconds)),
+    in_guest(&mut guest, &subject.name, |_| {
+        let instructions = counter.as_mut().map_or(Ok(0), Counter::total)?;
+        Ok(whole(instructions, milliseconds))
     })
 }
 
