@@ -153,6 +153,12 @@ impl Contract {
         Ok(Self { limits })
     }
 
+    /// Takes out the limits of a table, such as `request`.
+    pub fn leave_out(&mut self, table: &str) {
+        let inside = |name: &str| name.strip_prefix(table).is_some_and(|it| it.starts_with('.'));
+        self.limits.retain(|limit| !inside(&limit.name));
+    }
+
     /// Each limit with what was measured for it.
     fn measured(&self, subject: &Measured) -> Result<Vec<(&Limit, f64)>> {
         let figures = figures(subject);
@@ -389,6 +395,18 @@ mod tests {
         let expected = "line 3: `syscalls.clsoe` was not measured; did you mean `syscalls.close`?";
         assert!(failure(&slip).contains(expected));
         assert!(failure("[kml]\nentry = 3\n").contains("line 2: `kml.entry` was not measured"));
+    }
+
+    #[test]
+    fn a_table_is_left_out() {
+        let names = |table: &str| {
+            let mut contract = Contract::parse(&contract("= 449")).unwrap();
+            contract.leave_out(table);
+            contract.limits.into_iter().map(|limit| limit.name).collect::<Vec<_>>()
+        };
+        let rest = ["syscalls.close", "syscalls.read_1", "memory.smallest", "bytes.initramfs.cpio"];
+        assert_eq!(names("request"), rest);
+        assert_eq!(names("req").len(), 6);
     }
 
     #[test]

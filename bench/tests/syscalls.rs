@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use bench::contract::{Contract, check};
+use bench::data::Measured;
 use bench::syscalls::{self, Costs};
 use bench::{Subject, Tools};
 use host::Command;
@@ -19,6 +22,7 @@ const TESTS: &[(&str, Test)] = &[
     ("two_runs_agree", two_runs_agree),
     ("a_machine_without_a_disk_is_measured", without_disk),
     ("a_disk_that_is_missing_is_told", missing_disk),
+    ("a_slower_call_breaks_the_contract", slower_call),
 ];
 
 /// How much two runs may differ.
@@ -137,4 +141,65 @@ fn missing_disk(image: &Path) -> Result<()> {
     let error = format!("{error:?}");
     ensure!(error.contains("finding the disk: errno 19"), "{error}");
     Ok(())
+}
+
+/// `stat` of the image's own kernel with a loop of fifty turns before it is above its
+/// limit, and no other call is above its own.
+fn slower_call(image: &Path) -> Result<()> {
+    let scratch = tempfile::tempdir()?;
+    let mut subject = subject(image);
+    let Start::Kernel(kernel) = &mut subject.machine.start else { bail!("no direct start") };
+    let map = fs::read_to_string(&subject.symbols)?;
+    let slow = slow_stat(fs::read(&kernel.image)?, &map)?;
+    kernel.image = scratch.path().join("vmlinux");
+    fs::write(&kernel.image, slow)?;
+    let measured = Measured { syscalls: Some(measure(&subject)?.syscalls), ..Measured::default() };
+    let mut limits: toml::Table = include_str!("../contract.toml").parse()?;
+    limits.retain(|group, _| group == "syscalls");
+    let verdict = check(&measured, &Contract::parse(&limits.to_string())?)?;
+    print!("{verdict}");
+    let excesses: Vec<&str> = verdict.excesses.iter().map(|it| it.name.as_str()).collect();
+    ensure!(excesses == ["syscalls.stat"], "{verdict}");
+    Ok(())
+}
+
+/// A kernel whose table of system calls goes by way of the loop, which takes the place
+/// of a call that nothing in the guest makes.
+fn slow_stat(mut kernel: Vec<u8>, map: &str) -> Result<Vec<u8>> {
+    let address = |name: &str| {
+        let line = map.lines().find(|line| line.ends_with(&format!(" {name}")));
+        let (address, _) = line.and_then(|line| line.split_once(' ')).context("no such symbol")?;
+        u64::from_str_radix(address, 16).context("reading System.map")
+    };
+    // The first program header, of an ELF file with 64 bits, is the one of the code.
+    let field =
+        |at: usize| Ok::<_, anyhow::Error>(u64::from_le_bytes(kernel[at..][..8].try_into()?));
+    let header = usize::try_from(field(0x20)?)?;
+    let (offset, start) = (field(header + 0x08)?, field(header + 0x10)?);
+    let place = |address: u64| usize::try_from(address - start + offset);
+    let jump = |from: u64, to: u64| -> Result<[u8; 5]> {
+        let mut code = [0xe9; 5];
+        code[1..].copy_from_slice(
+            &i32::try_from(to.wrapping_sub(from + 5).cast_signed())?.to_le_bytes(),
+        );
+        Ok(code)
+    };
+    let (stat, unused) = (address("__x64_sys_newstat")?, address("__x64_sys_setpgid")?);
+    let table = address("x64_sys_call")?;
+    let end = address("__do_sys_ni_syscall")?;
+    let mut entry = None;
+    for at in table..end {
+        if kernel[place(at)?..].starts_with(&jump(at, stat)?) {
+            entry = Some(at);
+        }
+    }
+    let entry = entry.context("the table does not jump to stat")?;
+    // mov $50, %ecx; 1: dec %ecx; jnz 1b
+    let turns = [0xb9, 50, 0, 0, 0, 0xff, 0xc9, 0x75, 0xfc];
+    let back = jump(unused + turns.len() as u64, stat)?;
+    for (at, code) in [(unused, &turns[..]), (unused + 9, &back), (entry, &jump(entry, unused)?)] {
+        let at = place(at)?;
+        kernel[at..at + code.len()].copy_from_slice(code);
+    }
+    Ok(kernel)
 }
