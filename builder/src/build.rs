@@ -30,6 +30,7 @@ use crate::sources::{FetchOptions, Fetcher};
 use crate::spec::{self, DiskSize};
 use crate::target::Target;
 use crate::text::{duration, size};
+use crate::variant::Variant;
 use sign::Signer;
 pub use sign::Signing;
 
@@ -40,7 +41,10 @@ pub struct Request {
     pub project: PathBuf,
     /// What to build for.
     pub target: Target,
-    /// The output directory; `build/NAME-TARGET` if not given.
+    /// How the server runs.
+    pub variant: Variant,
+    /// The output directory; `build/NAME-TARGET`, or `build/NAME-TARGET-VARIANT`, if
+    /// not given.
     pub out: Option<PathBuf>,
     /// Disk images to write.
     pub formats: Vec<Format>,
@@ -86,7 +90,20 @@ impl<'a> Bench<'a> {
 /// step fails. The output directory is then as it was before.
 pub fn build(request: &Request, progress: &Progress) -> Result<Built> {
     let project = spec::load(&request.project)?;
-    carry_out(request, &Plan::new(&project, request.target)?, progress)
+    carry_out(request, &Plan::new(&project, request.target, request.variant)?, progress)
+}
+
+/// The C library that the server of a request is linked with, for programs that are to
+/// run beside it: a directory with `include/`, `lib/` and `musl.specs`.
+///
+/// # Errors
+/// As [`build`].
+pub fn c_library(request: &Request, progress: &Progress) -> Result<PathBuf> {
+    let project = spec::load(&request.project)?;
+    let plan = Plan::new(&project, request.target, request.variant)?;
+    let bench = Bench::new(request, &plan, progress);
+    let _shared = bench.cache.share(progress)?;
+    server::c_library(&bench)
 }
 
 /// Carries out a plan; the request says where to, and where sources may come from.
@@ -94,10 +111,11 @@ pub fn build(request: &Request, progress: &Progress) -> Result<Built> {
 /// # Errors
 /// As [`build`].
 pub fn carry_out(request: &Request, plan: &Plan, progress: &Progress) -> Result<Built> {
-    let place = request
-        .out
-        .clone()
-        .unwrap_or_else(|| PathBuf::from(format!("build/{}-{}", plan.name, plan.target.name())));
+    let usual = || {
+        let (target, suffix) = (plan.target.name(), plan.variant.suffix());
+        PathBuf::from(format!("build/{}-{target}{suffix}", plan.name))
+    };
+    let place = request.out.clone().unwrap_or_else(usual);
     output::check_place(&place)?;
     let signer = signer(request, plan)?;
     // The disk is longer than its file system, and known only when it is made.
@@ -107,8 +125,9 @@ pub fn carry_out(request: &Request, plan: &Plan, progress: &Progress) -> Result<
     let bench = Bench::new(request, plan, progress);
     let _shared = bench.cache.share(progress)?;
 
-    let kernel = kernel::build(&bench)?;
+    // What is wrong with its configuration is told before the kernel takes minutes.
     let server = server::build(&bench)?;
+    let kernel = kernel::build(&bench)?;
     let init = program::INIT.build(&bench.cache, progress)?.join("init");
     let initramfs = initramfs::build(&bench, &server, &init)?;
     let wanted = output::Wanted { formats: &request.formats, signer: signer.as_ref() };
@@ -160,6 +179,7 @@ fn request(args: &BuildArgs) -> Request {
     Request {
         project: args.project.clone().unwrap_or_else(|| home::repository().join("examples/hello")),
         target: args.target,
+        variant: args.variant,
         out: args.output.clone(),
         formats: args.format.clone().unwrap_or_else(|| args.target.formats()),
         signing: args
@@ -180,7 +200,7 @@ fn show_configuration(
     progress: &Progress,
 ) -> Result<ExitCode> {
     let project = spec::load(&request.project)?;
-    let plan = Plan::new(&project, request.target)?;
+    let plan = Plan::new(&project, request.target, request.variant)?;
     let bench = Bench::new(request, &plan, progress);
     let _shared = bench.cache.share(progress)?;
     let configuration = kernel::configuration(&bench)?;
@@ -225,6 +245,9 @@ fn tell(built: &Built, time: Duration) {
         manifest.server.port
     );
     say!("{}", manifest.profile.gives_up(manifest.tailor));
+    if let Some(what) = manifest.variant.gives_up() {
+        say!("variant {} gives up {what}", manifest.variant.name());
+    }
     let appliance = home::command_name();
     say!("start it with:    {appliance} run {out}");
     say!("see what is in:   {appliance} inspect {out}");

@@ -9,6 +9,7 @@ use crate::export::Engine;
 use crate::run::Firmware;
 use crate::spec::FirmwareKind;
 use crate::target::Target;
+use crate::variant::Variant;
 
 /// Builds a bootable virtual-machine image around one server program
 #[derive(Debug, Parser)]
@@ -114,7 +115,10 @@ pub struct BuildArgs {
     /// What to build for
     #[arg(long, value_enum, default_value = "kvm")]
     pub target: Target,
-    /// The directory to make [default: build/NAME-TARGET]
+    /// How the server runs
+    #[arg(long, value_enum, default_value = "default")]
+    pub variant: Variant,
+    /// The directory to make [default: build/NAME-TARGET, or build/NAME-TARGET-kml]
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::DirPath)]
     pub output: Option<PathBuf>,
     /// Disk images to write, with commas between [default: qcow2; for vmware none
@@ -283,6 +287,8 @@ pub enum StageGroup {
     Tailoring,
     /// I/O schedulers on a slow disk
     Schedulers,
+    /// The server in ring 0 and in ring 3, on the same kernel
+    Kml,
 }
 
 /// What `appliance profile` takes.

@@ -25,3 +25,4 @@ pub mod sources;
 pub mod spec;
 pub mod target;
 pub mod text;
+pub mod variant;

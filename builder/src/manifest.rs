@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::Format;
 use crate::spec::{FirmwareKind, Profile};
+use crate::variant::Variant;
 
 /// The name of the manifest in an output directory.
 pub const FILE_NAME: &str = "manifest.json";
@@ -38,6 +39,9 @@ pub struct Manifest {
     pub name: String,
     /// What it was built for, as on the command line.
     pub target: String,
+    /// How the server runs; it was not told before there was more than one way.
+    #[serde(default)]
+    pub variant: Variant,
     /// Release of the kernel.
     pub kernel: String,
     /// The kernel's profile, as in `appliance.toml`.

@@ -16,8 +16,9 @@ use host::{Digest, digest_bytes};
 
 use crate::disk::site::Site;
 use crate::manifest::Memory;
-use crate::spec::{DiskSize, DiskSpec, FilesystemKind, Project, StorageKind};
+use crate::spec::{DiskSize, DiskSpec, FilesystemKind, Profile, Project, StorageKind};
 use crate::target::Target;
+use crate::variant::Variant;
 
 pub use kernel::{Kernel, Variation};
 pub use network::Network;
@@ -31,6 +32,8 @@ pub struct Plan {
     pub name: String,
     /// What it is built for.
     pub target: Target,
+    /// How its server runs.
+    pub variant: Variant,
     /// The kernel's needs and command line.
     pub kernel: Kernel,
     /// The server program.
@@ -68,20 +71,22 @@ impl Plan {
     /// Derives the plan of a project for a target.
     ///
     /// # Errors
-    /// Refused when the specification contradicts itself or names files that are
-    /// not as they must be.
-    pub fn new(project: &Project, target: Target) -> Result<Self> {
+    /// Refused when the specification contradicts itself or the variant, or names
+    /// files that are not as they must be.
+    pub fn new(project: &Project, target: Target, variant: Variant) -> Result<Self> {
         let spec = &project.spec;
+        check_variant(project, variant)?;
         let storage = storage(project)?;
         let network = network::plan(project)?;
         let site = Site::collect(&project.path(&spec.server.root))?;
-        let server = server::plan(project, &network, &site)?;
-        let kernel = kernel::plan(project, target, &storage, &network)?;
+        let server = server::plan(project, variant, &network, &site)?;
+        let kernel = kernel::plan(project, target, variant, &storage, &network)?;
         let memory = memory(&storage, site.bytes());
         let vmware = vmware::plan(project, target, &memory)?;
         Ok(Self {
             name: spec.name.to_string(),
             target,
+            variant,
             kernel,
             server,
             network,
@@ -97,6 +102,19 @@ impl Plan {
     pub fn seed(&self) -> Digest {
         digest_bytes(format!("{} {:?} {}", self.name, self.storage, self.site.digest()).as_bytes())
     }
+}
+
+/// A hardened kernel protects itself from its server, and one in ring 0 cannot be
+/// kept from anything.
+fn check_variant(project: &Project, variant: Variant) -> Result<()> {
+    let profile = project.spec.kernel.profile;
+    if variant != Variant::Kml || profile != Profile::Hardened {
+        return Ok(());
+    }
+    let what = "a hardened kernel protects itself from the server, and with `--variant kml` the \
+                server runs in ring 0, where nothing keeps it from the kernel";
+    let hint = "build without --variant kml, or with profile = \"fast\"";
+    Err(project.refuse("kernel", "profile", what).hint(hint).into())
 }
 
 fn storage(project: &Project) -> Result<Storage> {

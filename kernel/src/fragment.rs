@@ -55,6 +55,9 @@ pub fn fragments(needs: &Needs) -> Vec<Fragment> {
     } else {
         chosen.push(fragment!("not-hardened"));
     }
+    if needs.kml {
+        chosen.push(fragment!("kml"));
+    }
     let has_users = needs.hardened || !needs.tailor.lsm;
     chosen.push(if has_users { fragment!("users") } else { fragment!("one-user") });
     chosen.push(if needs.tailor.lsm { fragment!("no-lsm") } else { fragment!("lsm") });
@@ -137,16 +140,25 @@ mod tests {
         efi: true,
         hardened: false,
         tailor: Tailor::CONFIGURATION,
+        kml: false,
     };
 
     /// All needs of every kind of kernel.
     fn kinds() -> impl Iterator<Item = Needs> {
         let hypervisors = Hypervisor::ALL.iter();
-        let kernels = [(false, true), (true, true), (false, false), (true, false)];
+        // Whether it is hardened, without security modules, and with its server in ring 0.
+        let kernels = [
+            (false, true, false),
+            (true, true, false),
+            (false, false, false),
+            (true, false, false),
+            (false, true, true),
+            (false, false, true),
+        ];
         hypervisors.flat_map(move |hypervisor| {
-            kernels.map(|(hardened, lsm)| {
+            kernels.map(|(hardened, lsm, kml)| {
                 let tailor = Tailor { lsm, ..Tailor::default() };
-                Needs { hypervisor: *hypervisor, hardened, tailor, ..ALL }
+                Needs { hypervisor: *hypervisor, hardened, tailor, kml, ..ALL }
             })
         })
     }
@@ -204,6 +216,7 @@ mod tests {
         assert!(["hardened", "mitigations", "users"].iter().all(|name| hardened.contains(name)));
         let with_modules = names(&Needs { tailor: Tailor::default(), ..plain });
         assert!(with_modules.contains(&"lsm") && with_modules.contains(&"users"));
+        assert!(names(&Needs { kml: true, ..plain }).contains(&"kml"));
     }
 
     #[test]

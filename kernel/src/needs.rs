@@ -18,6 +18,8 @@ pub struct Needs {
     pub hardened: bool,
     /// What is left out of it.
     pub tailor: Tailor,
+    /// Whether the server runs in ring 0; never with `hardened`.
+    pub kml: bool,
 }
 
 /// A program that runs virtual machines.

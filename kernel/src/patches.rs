@@ -17,11 +17,11 @@ use host::{Command, Problem, failed};
 use crate::tailor::{OPTIONS, Tailor};
 use crate::tree;
 
-/// A directory of `NNNN-name.patch` files in the form of `git format-patch`.
+/// Directories of `NNNN-name.patch` files in the form of `git format-patch`.
 #[derive(Clone, Copy, Debug)]
 pub struct Patches<'a> {
-    /// The directory.
-    pub dir: &'a Path,
+    /// The directories, in the order in which they are applied.
+    pub dirs: &'a [&'a Path],
     /// Which measures are taken; a patch of no measure is always applied.
     pub tailor: Tailor,
     /// The release of the kernel that all of them were tested with.
@@ -38,7 +38,7 @@ struct Patch {
 }
 
 impl Patches<'_> {
-    /// Applies them to an unpacked source, in the order of their names.
+    /// Applies them to an unpacked source, those of a directory in the order of their names.
     ///
     /// # Errors
     /// Failed when one does not apply exactly: with its name, the hunk, and the
@@ -59,15 +59,21 @@ impl Patches<'_> {
     }
 
     fn read(&self) -> Result<Vec<Patch>> {
-        let mut files: Vec<PathBuf> = Vec::new();
-        for entry in self.dir.read_dir().with_context(|| self.reading(self.dir))? {
-            let path = entry?.path();
-            if path.extension() == Some(OsStr::new("patch")) {
-                files.push(path);
+        let mut patches = Vec::new();
+        for dir in self.dirs {
+            let mut files: Vec<PathBuf> = Vec::new();
+            for entry in dir.read_dir().with_context(|| self.reading(dir))? {
+                let path = entry?.path();
+                if path.extension() == Some(OsStr::new("patch")) {
+                    files.push(path);
+                }
+            }
+            files.sort();
+            for file in files {
+                patches.push(self.read_one(&file)?);
             }
         }
-        files.sort();
-        files.iter().map(|path| self.read_one(path)).collect()
+        Ok(patches)
     }
 
     fn read_one(&self, path: &Path) -> Result<Patch> {
@@ -197,7 +203,7 @@ mod tests {
         /// The file and the menu after the patches.
         fn apply(&self, tailor: Tailor) -> Result<(String, String)> {
             let (patches, tree) = (self.dir.path().join("patches"), self.dir.path().join("tree"));
-            let patches = Patches { dir: &patches, tailor, tested: "6.12.117-1" };
+            let patches = Patches { dirs: &[&patches], tailor, tested: "6.12.117-1" };
             patches.apply(&tree, &self.dir.path().join("log"))?;
             let menu = fs::read_to_string(tree.join("menu")).unwrap_or_default();
             Ok((fs::read_to_string(tree.join("dir/file"))?, menu))

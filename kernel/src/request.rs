@@ -218,6 +218,7 @@ mod tests {
         efi: false,
         hardened: false,
         tailor: Tailor::CONFIGURATION,
+        kml: false,
     };
 
     fn user(symbol: &str, value: Value) -> Requested {
@@ -252,6 +253,15 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains("conflicts with TAILOR_DAC=n"), "{text}");
         assert!(text.contains("(kernel.tailor.dac: "), "{text}");
+    }
+
+    #[test]
+    fn ring_0_and_another_code_segment_exclude_each_other() {
+        let kml = Needs { kml: true, ..NEEDS };
+        let asked = [user("IA32_EMULATION", Value::Switch(true))];
+        assert!(requests(&NEEDS, &asked).is_ok());
+        let text = requests(&kml, &asked).unwrap_err().to_string();
+        assert!(text.contains("kernel/fragments/kml.config:"), "{text}");
     }
 
     #[test]

@@ -83,7 +83,8 @@ mod tests {
         fs::create_dir_all(path("linux-1/dir")).unwrap();
         let tar = ["--create", "--file=kernel.tar", "linux-1"];
         Command::new("tar").args(tar).current_dir(dir.path()).run().unwrap();
-        let patches = Patches { dir: dir.path(), tailor: Default::default(), tested: "6.12.1" };
+        let dirs = [dir.path()];
+        let patches = Patches { dirs: &dirs, tailor: Default::default(), tested: "6.12.1" };
         let error = unpack(&path("kernel.tar"), &patches, &path("tree"), &path("log")).unwrap_err();
         assert!(error.to_string().ends_with("holds no Linux source"), "{error}");
         let mut names = dir.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name());

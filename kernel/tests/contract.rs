@@ -47,6 +47,7 @@ const ALL: Needs = Needs {
     efi: true,
     hardened: false,
     tailor: Tailor::CONFIGURATION,
+    kml: false,
 };
 
 struct Tree {

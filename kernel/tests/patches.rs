@@ -52,18 +52,27 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("patches")
 }
 
-fn files() -> anyhow::Result<Vec<PathBuf>> {
-    let entries = directory().read_dir()?.map(|entry| Ok(entry?.path()));
+/// What a kernel has besides that runs its server in ring 0.
+fn kml_directory() -> PathBuf {
+    directory().with_file_name("patches-kml")
+}
+
+fn files(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = dir.read_dir()?.map(|entry| Ok(entry?.path()));
     let mut files = entries.collect::<anyhow::Result<Vec<_>>>()?;
     files.retain(|path| path.extension().is_some_and(|extension| extension == "patch"));
     files.sort();
     Ok(files)
 }
 
+fn all_files() -> anyhow::Result<Vec<PathBuf>> {
+    Ok([files(&directory())?, files(&kml_directory())?].concat())
+}
+
 impl Source {
     fn new(tarball: &Path) -> anyhow::Result<Self> {
         let mut changed = BTreeSet::new();
-        for file in files()? {
+        for file in all_files()? {
             let text = fs::read_to_string(file)?;
             let lines = text.lines().filter_map(|line| line.strip_prefix("--- a/"));
             changed.extend(lines.map(str::to_owned));
@@ -72,6 +81,7 @@ impl Source {
         let patterns = ["Makefile"].iter().chain(CHECKPATCH).map(|path| format!("*/{path}"));
         let made_here = ["init/Kconfig.appliance", "include/linux/appliance.h"];
         changed.retain(|path| !made_here.contains(&path.as_str()) && !path.contains("/tailor_"));
+        changed.retain(|path| !path.contains("kml"));
         let patterns = patterns.chain(changed.iter().map(|path| format!("*/{path}")));
         Command::new("tar")
             .args(["--extract", "--strip-components=1", "--no-same-owner", "--wildcards"])
@@ -95,7 +105,11 @@ impl Source {
 }
 
 fn apply(tree: &Path, tailor: Tailor) -> anyhow::Result<()> {
-    let patches = Patches { dir: &directory(), tailor, tested: "the tested one" };
+    apply_from(tree, tailor, &[&directory()])
+}
+
+fn apply_from(tree: &Path, tailor: Tailor, dirs: &[&Path]) -> anyhow::Result<()> {
+    let patches = Patches { dirs, tailor, tested: "the tested one" };
     patches.apply(tree, &tree.join("log"))
 }
 
@@ -111,9 +125,13 @@ fn choices() -> Vec<Tailor> {
 }
 
 fn every_choice_of_measures_applies(source: &Source) -> Result<(), Failed> {
-    for tailor in choices() {
+    let (ours, kml) = (directory(), kml_directory());
+    let choices = choices();
+    let kernels = choices.iter().flat_map(|tailor| [(*tailor, 1), (*tailor, 2)]);
+    for (tailor, count) in kernels {
         let tree = source.copy()?;
-        apply(tree.path(), tailor).map_err(|error| format!("{tailor:?}: {error:#}"))?;
+        let dirs = &[ours.as_path(), &kml][..count];
+        apply_from(tree.path(), tailor, dirs).map_err(|error| format!("{tailor:?}: {error:#}"))?;
         let menu = fs::read_to_string(tree.path().join("init/Kconfig.appliance"))?;
         for option in kernel::OPTIONS {
             if !menu.contains(&format!("\nconfig {}\n", option.symbol)) {
@@ -128,7 +146,7 @@ fn every_choice_of_measures_applies(source: &Source) -> Result<(), Failed> {
 fn what_is_left_out_changes_nothing(source: &Source) -> Result<(), Failed> {
     let of_measures: BTreeSet<&str> = kernel::OPTIONS.iter().map(|option| option.patch).collect();
     let mut others = String::new();
-    for file in files()? {
+    for file in files(&directory())? {
         if !of_measures.contains(file.file_name().and_then(|name| name.to_str()).unwrap_or("")) {
             others.push_str(&fs::read_to_string(file)?);
         }
@@ -182,7 +200,7 @@ fn checkpatch_is_content(source: &Source) -> Result<(), Failed> {
             .arg(file)
             .outcome()
     };
-    for file in files()? {
+    for file in all_files()? {
         let outcome = judge(&file)?;
         if !outcome.status.success() {
             return Err(String::from_utf8_lossy(&outcome.stdout).into_owned().into());

@@ -22,6 +22,8 @@ pub use user::{Image, Kind, UserConfig, known_keys};
 
 /// The server in the guest.
 pub const SERVER: &str = "/sbin/lighttpd";
+/// The server in a guest whose kernel runs it in ring 0.
+pub const TRUSTED_SERVER: &str = "/trusted/lighttpd";
 /// Its generated configuration in the guest.
 pub const CONFIG: &str = "/etc/lighttpd/lighttpd.conf";
 /// The user's part of the configuration in the guest.

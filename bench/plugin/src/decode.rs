@@ -13,7 +13,8 @@ pub(crate) enum Kind {
     RepExit(&'static str),
     /// `syscall`.
     Call,
-    /// `sysret` or `iret`, which end a system call or something nested.
+    /// `sysret` or `iret`, which end a system call or something nested; and `jmp *%rcx`,
+    /// which in the kernel's entry code does so for a program in ring 0.
     Return,
     /// `nopl MARK(%rax)` with one of our marks.
     Mark(u16),
@@ -49,7 +50,7 @@ pub(crate) fn kind(bytes: &[u8]) -> Kind {
         [0x0f, 0x30, ..] => Kind::Exit("wrmsr"),
         [0x0f, 0xa2, ..] => Kind::Exit("cpuid"),
         [0x0f, 0x05, ..] => Kind::Call,
-        [0x0f, 0x07, ..] | [0xcf, ..] => Kind::Return,
+        [0x0f, 0x07, ..] | [0xcf, ..] | [0xff, 0xe1, ..] => Kind::Return,
         [0x0f, 0x1f, 0x80, mark @ ..] => match mark.try_into().map(u32::from_le_bytes) {
             Ok(mark) if mark >> 16 == MARK => Kind::Mark((mark & 0xffff) as u16),
             _ => Kind::Plain,

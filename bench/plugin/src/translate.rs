@@ -79,7 +79,7 @@ pub(crate) fn events(symbols: &Symbols) -> HashMap<u64, Event> {
     for (name, address) in symbols.names() {
         let Some(index) = symbols.index(address) else { continue };
         let event = match name {
-            "entry_SYSCALL_64" => Event::Call,
+            "entry_SYSCALL_64" | "kml_syscall_entry" => Event::Call,
             "start_kernel" => Event::Phase("kernel"),
             "start_thread" => Event::Program,
             "ret_from_fork_asm" | "ret_from_fork" => Event::Task,

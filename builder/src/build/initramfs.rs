@@ -10,7 +10,7 @@ use host::{digest_file, write_atomically};
 use init::config::{Address, Config, List, Site as SiteConfig};
 use init::superblock::Uuid;
 use initramfs::{Listed, Tree};
-use lighttpd_static::{ARGUMENTS, CONFIG, DOCUMENT_ROOT, SERVER, USER_CONFIG};
+use lighttpd_static::{ARGUMENTS, CONFIG, DOCUMENT_ROOT, USER_CONFIG};
 
 use super::{Bench, server, tools};
 use crate::cache::Inputs;
@@ -18,6 +18,7 @@ use crate::disk::Guids;
 use crate::disk::site::EntryKind;
 use crate::plan::{Plan, Storage};
 use crate::target::Target;
+use crate::variant::Variant;
 
 /// The user and group that a confined server runs as: Debian's `nobody`.
 const NOBODY: u32 = 65534;
@@ -69,7 +70,7 @@ fn tree(plan: &Plan, server: &server::Built, init: &Path, conf: &str) -> Result<
         ("/etc/lighttpd", "configuration of the server"),
         ("/proc", "where PID 1 mounts proc: it lists the block devices"),
         ("/run", "room for the server's run-time files"),
-        ("/sbin", "programs"),
+        programs(plan.variant),
         (DOCUMENT_ROOT, "the site"),
         ("/sys", "where PID 1 mounts sysfs"),
         ("/tmp", "room for uploads and compressed answers"),
@@ -80,7 +81,7 @@ fn tree(plan: &Plan, server: &server::Built, init: &Path, conf: &str) -> Result<
     if !plan.network.dns.is_empty() {
         tree.file("/etc/resolv.conf", resolver(plan).into(), "the name servers")?;
     }
-    tree.program(SERVER, read(&server.program)?, "the server")?;
+    tree.program(plan.server.path, read(&server.program)?, "the server")?;
     tree.file(CONFIG, plan.server.config.clone().into(), "generated configuration of the server")?;
     if let Some(user) = &plan.server.user_config {
         tree.file(USER_CONFIG, user.text().into(), "the user's part of it")?;
@@ -89,6 +90,14 @@ fn tree(plan: &Plan, server: &server::Built, init: &Path, conf: &str) -> Result<
         add_site(&mut tree, plan)?;
     }
     Ok(tree)
+}
+
+/// The directory of the server, and what it is for.
+fn programs(variant: Variant) -> (&'static str, &'static str) {
+    match variant {
+        Variant::Default => ("/sbin", "programs"),
+        Variant::Kml => ("/trusted", "programs that run in ring 0"),
+    }
 }
 
 fn add_site(tree: &mut Tree, plan: &Plan) -> Result<()> {
@@ -128,7 +137,7 @@ fn configuration(plan: &Plan) -> Result<String> {
         push(&mut gateways, *gateway, "gateways")?;
     }
     let mut server = List::new();
-    for word in [&[SERVER], ARGUMENTS].concat() {
+    for word in [&[plan.server.path], ARGUMENTS].concat() {
         push(&mut server, word, "arguments")?;
     }
     let uuid = Uuid(Guids::derive(plan.seed()).filesystem.bytes());

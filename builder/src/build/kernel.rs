@@ -13,6 +13,9 @@ use crate::home;
 use crate::manifest::SourceRecord;
 use crate::sources::Source;
 
+/// The input of those kernels only that run their server in ring 0.
+const KML_PATCHES: &str = "patches for ring 0";
+
 /// A compiled kernel.
 pub(super) struct Built {
     /// The directory with `vmlinuz`, `vmlinux`, `System.map`, `kernel.config`.
@@ -26,7 +29,8 @@ pub(super) struct Built {
 /// Everything that a kernel of this plan depends on.
 struct Recipe<'a> {
     source: Source<'a>,
-    patches: PathBuf,
+    /// The directories of patches.
+    patches: Vec<PathBuf>,
     requested: Vec<Requested>,
     inputs: Inputs,
 }
@@ -58,14 +62,19 @@ pub(super) fn configuration(bench: &Bench) -> Result<Configuration> {
 impl<'a> Recipe<'a> {
     fn new(bench: &'a Bench) -> Result<Self> {
         let source = bench.fetcher.get("kernel")?;
-        let patches = home::repository().join("kernel/patches");
         let plan = &bench.plan.kernel;
+        let mut patches = vec![home::repository().join("kernel/patches")];
         let requested = kernel::requests(&plan.needs, &plan.options)?;
         let requested = kernel::vary(requested, &plan.variation.options);
         let mut inputs = kernel::toolchain_id()?;
         inputs.insert("source".into(), source.key());
-        let digest = digest_tree(&patches).context("reading the patches of the kernel")?;
-        inputs.insert("patches".into(), digest.to_string());
+        let digest = |dir: &Path| digest_tree(dir).context("reading the patches of the kernel");
+        inputs.insert("patches".into(), digest(&patches[0])?.to_string());
+        if plan.needs.kml {
+            let dir = home::repository().join("kernel/patches-kml");
+            inputs.insert(KML_PATCHES.into(), digest(&dir)?.to_string());
+            patches.push(dir);
+        }
         let applied: Vec<&str> = plan.needs.tailor.options().map(|option| option.patch).collect();
         inputs.insert("tailored".into(), applied.join(" "));
         let asked: Vec<String> = requested
@@ -82,16 +91,17 @@ impl<'a> Recipe<'a> {
     /// The unpacked and patched tree, which is ours while we hold the lock.
     fn tree(&self, bench: &Bench) -> Result<(PathBuf, Lock)> {
         let lock = bench.cache.lock("work/kernel", bench.progress)?;
-        let names = ["source", "patches", "tailored"];
-        let name: Inputs =
-            names.map(|name| (name.to_owned(), self.inputs[name].clone())).into_iter().collect();
+        let names = ["source", "patches", "tailored", KML_PATCHES];
+        let given = self.inputs.iter().filter(|(name, _)| names.contains(&name.as_str()));
+        let name: Inputs = given.map(|(name, value)| (name.clone(), value.clone())).collect();
         let tree = bench.cache.root().join("work/kernel").join(key(&name));
         if !tree.exists() {
             let line = bench.progress.begin("unpack the kernel's source");
             let tarball = self.source.verified()?;
             let tested = self.source.tested_version();
             let tailor = bench.plan.kernel.needs.tailor;
-            let patches = Patches { dir: &self.patches, tailor, tested };
+            let dirs: Vec<&Path> = self.patches.iter().map(PathBuf::as_path).collect();
+            let patches = Patches { dirs: &dirs, tailor, tested };
             kernel::unpack(tarball, &patches, &tree, &bench.cache.log("kernel-source"))?;
             line.done();
         }

@@ -14,7 +14,8 @@ beside this file names the exact source of each that was built here.
 
 Linux            GPL-2.0 with the Linux syscall note. Source: the Debian package
                  that the manifest names, with the patches of kernel/patches of
-                 this project; configuration: kernel.config.
+                 this project, and of kernel/patches-kml for the variant kml;
+                 configuration: kernel.config.
 syslinux         GPL-2.0-or-later (on disks, the BIOS boot loader). Source: the
                  Debian package syslinux.
 systemd-boot     LGPL-2.1-or-later (on disks, the UEFI boot loader). Source: the

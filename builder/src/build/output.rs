@@ -120,7 +120,8 @@ fn inputs(plan: &Plan, wanted: &Wanted, parts: &Parts, tools: &Inputs) -> Result
     inputs.insert("kernel".into(), digest_file(&parts.kernel.dir.join("vmlinuz"))?.to_string());
     inputs.insert("initramfs".into(), digest_file(&parts.initramfs.file)?.to_string());
     inputs.insert("command line".into(), plan.kernel.cmdline.clone());
-    inputs.insert("plan".into(), format!("{} {:?}", plan.name, plan.storage));
+    let variant = plan.variant.name();
+    inputs.insert("plan".into(), format!("{} {variant} {:?}", plan.name, plan.storage));
     inputs.insert("profile".into(), plan.kernel.profile.gives_up(plan.kernel.needs.tailor));
     inputs.insert("site".into(), plan.site.digest().to_string());
     inputs.insert("formats".into(), format!("{:?}", wanted.formats));
@@ -213,6 +214,7 @@ fn manifest(
         key,
         name: plan.name.clone(),
         target: plan.target.name().into(),
+        variant: plan.variant,
         kernel: parts.kernel.release.clone(),
         profile: plan.kernel.profile,
         tailor: plan.kernel.needs.tailor,

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use host::digest_file;
 use lighttpd_static::Library;
-use lighttpd_static::recipe::{self, Parts, Toolchain};
+use lighttpd_static::recipe::{self, Entry, Parts, Toolchain};
 
 use super::{Bench, notices, tools};
 use crate::cache::{Inputs, key};
 use crate::manifest::{self, SourceRecord};
 use crate::plan::Plan;
+use crate::variant::Variant;
 
 /// A built server and its configuration.
 pub(super) struct Built {
@@ -48,9 +49,7 @@ struct Compiled {
 pub(super) fn build(bench: &Bench) -> Result<Built> {
     let plan = &bench.plan.server;
     let toolchain = Toolchain::find(Some(&bench.cache.ccache()))?;
-    let musl = compile(bench, &toolchain, "musl", Inputs::new(), |source, job| {
-        recipe::musl(source, &toolchain, job)
-    })?;
+    let musl = musl(bench, &toolchain)?;
     let with_musl = Inputs::from([("musl".into(), musl.key.clone())]);
     let mut libraries = Vec::new();
     for library in lighttpd_static::libraries(&plan.modules, plan.user_config.as_ref()) {
@@ -72,6 +71,28 @@ pub(super) fn build(bench: &Bench) -> Result<Built> {
         notices: notices::text(parts.iter().map(|(name, part)| (*name, part.out.as_path())))?,
         sources: parts.into_iter().map(|(_, part)| part.source.clone()).collect(),
     })
+}
+
+/// The directory of the C library of the plan.
+pub(super) fn c_library(bench: &Bench) -> Result<PathBuf> {
+    let toolchain = Toolchain::find(Some(&bench.cache.ccache()))?;
+    Ok(musl(bench, &toolchain)?.out)
+}
+
+fn musl(bench: &Bench, toolchain: &Toolchain) -> Result<Compiled> {
+    let entry = entry(bench.plan);
+    let calls = Inputs::from([("calls the kernel by".into(), format!("{entry:?}"))]);
+    compile(bench, toolchain, "musl", calls, |source, job| {
+        recipe::musl(source, entry, toolchain, job)
+    })
+}
+
+/// How the C library of the plan calls the kernel.
+fn entry(plan: &Plan) -> Entry {
+    match plan.variant {
+        Variant::Default => Entry::Syscall,
+        Variant::Kml => Entry::Jump,
+    }
 }
 
 /// Lets the server judge its configuration, unless it has done so before.
@@ -110,7 +131,8 @@ fn link(
     let libraries: Vec<(Library, PathBuf)> =
         libraries.iter().map(|(library, built)| (*library, built.out.clone())).collect();
     compile(bench, toolchain, "lighttpd", inputs, |source, job| {
-        let parts = Parts { musl: &musl.out, libraries: &libraries };
+        let entry = entry(bench.plan);
+        let parts = Parts { musl: &musl.out, entry, libraries: &libraries };
         recipe::server(source, parts, modules, toolchain, job)
     })
 }

@@ -7,6 +7,7 @@ use super::{Network, Storage, tailor};
 use crate::disk::fat;
 use crate::spec::{KernelValue, Profile, Project};
 use crate::target::Target;
+use crate::variant::Variant;
 
 /// What every command line begins with: the console, nothing on it that is no
 /// warning, a restart five seconds after a panic, and no test of the timer: a virtual
@@ -41,6 +42,7 @@ pub struct Variation {
 pub(super) fn plan(
     project: &Project,
     target: Target,
+    variant: Variant,
     storage: &Storage,
     network: &Network,
 ) -> Result<Kernel> {
@@ -58,8 +60,9 @@ pub(super) fn plan(
         efi: true,
         hardened: profile == Profile::Hardened,
         tailor: tailor::plan(project)?,
+        kml: variant == Variant::Kml,
     };
-    let (options, cmdline) = (options(project), cmdline(project)?);
+    let (options, cmdline) = (options(project), cmdline(project, variant)?);
     // What contradicts itself is refused before anything is fetched.
     kernel::requests(&needs, &options)?;
     Ok(Kernel { profile, needs, options, cmdline, variation: Variation::default() })
@@ -79,9 +82,11 @@ fn options(project: &Project) -> Vec<Requested> {
     requested.collect()
 }
 
-fn cmdline(project: &Project) -> Result<String> {
+fn cmdline(project: &Project, variant: Variant) -> Result<String> {
     let added = project.spec.kernel.command_line.trim();
-    let cmdline = format!("{CMDLINE} {added}").trim_end().to_owned();
+    let words = [CMDLINE, variant.word().unwrap_or_default(), added];
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    let cmdline = words.join(" ");
     fat::check_cmdline(&cmdline).map_err(|what| project.refuse("kernel", "command-line", &what))?;
     Ok(cmdline)
 }

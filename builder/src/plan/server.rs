@@ -5,15 +5,20 @@ use std::path::Path;
 
 use anyhow::Result;
 use host::Problem;
-use lighttpd_static::{DOCUMENT_ROOT, Image, Kind, Modules, Settings, UserConfig, WRITABLE};
+use lighttpd_static::{
+    DOCUMENT_ROOT, Image, Kind, Modules, SERVER, Settings, TRUSTED_SERVER, UserConfig, WRITABLE,
+};
 
 use super::Network;
 use crate::disk::site::{EntryKind, Site};
 use crate::spec::{AccessLog, Project};
+use crate::variant::Variant;
 
 /// The server program of an appliance.
 #[derive(Clone, Debug)]
 pub struct Server {
+    /// Its path in the guest.
+    pub path: &'static str,
     /// The TCP port.
     pub port: u16,
     /// What it is built with.
@@ -24,7 +29,12 @@ pub struct Server {
     pub config: String,
 }
 
-pub(super) fn plan(project: &Project, network: &Network, site: &Site) -> Result<Server> {
+pub(super) fn plan(
+    project: &Project,
+    variant: Variant,
+    network: &Network,
+    site: &Site,
+) -> Result<Server> {
     let port = project.spec.server.port.0;
     let modules = modules(project)?;
     let user_config = user_config(project)?;
@@ -47,7 +57,11 @@ pub(super) fn plan(project: &Project, network: &Network, site: &Site) -> Result<
         user: user_config.is_some(),
     };
     let config = settings.text();
-    Ok(Server { port, modules, user_config, config })
+    let path = match variant {
+        Variant::Default => SERVER,
+        Variant::Kml => TRUSTED_SERVER,
+    };
+    Ok(Server { path, port, modules, user_config, config })
 }
 
 fn modules(project: &Project) -> Result<Modules> {

@@ -18,15 +18,19 @@ gateways = [\"10.0.2.2\", \"fe80::1\"]
 
 /// The plan of a project with this file.
 fn plan(text: &str) -> Result<Plan> {
-    plan_for(Target::Kvm, text)
+    plan_of(Target::Kvm, Variant::Default, text)
 }
 
 fn plan_for(target: Target, text: &str) -> Result<Plan> {
+    plan_of(target, Variant::Default, text)
+}
+
+fn plan_of(target: Target, variant: Variant, text: &str) -> Result<Plan> {
     let dir = tempfile::tempdir()?;
     fs::create_dir(dir.path().join("site"))?;
     fs::write(dir.path().join("site/index.html"), "x")?;
     fs::write(dir.path().join("appliance.toml"), text)?;
-    Plan::new(&spec::load(dir.path())?, target)
+    Plan::new(&spec::load(dir.path())?, target, variant)
 }
 
 /// The refusal of the file with one text put in place of another.
@@ -54,6 +58,25 @@ fn the_kernel_follows_from_the_plan() {
     )
     .unwrap();
     assert!(!less.kernel.needs.ipv6 && less.kernel.needs.disk.is_none());
+}
+
+#[test]
+fn a_variant_decides_over_kernel_and_server() {
+    let (usual, kml) = (plan(GOOD).unwrap(), plan_of(Target::Kvm, Variant::Kml, GOOD).unwrap());
+    assert!(!usual.kernel.needs.kml && kml.kernel.needs.kml);
+    let asks = |plan: &Plan| plan.kernel.cmdline.split(' ').any(|word| word == "kml");
+    assert!(!asks(&usual) && asks(&kml));
+    assert_eq!((usual.server.path, kml.server.path), ("/sbin/lighttpd", "/trusted/lighttpd"));
+}
+
+#[test]
+fn a_hardened_kernel_runs_no_server_in_ring_0() {
+    let hardened = format!("{GOOD}[kernel]\nprofile = \"hardened\"\n");
+    assert!(plan(&hardened).is_ok());
+    let error = plan_of(Target::Kvm, Variant::Kml, &hardened).unwrap_err();
+    let problem = error.downcast_ref::<Problem>().unwrap();
+    assert_eq!(problem.kind, host::Kind::Refused);
+    assert!(problem.what.contains("appliance.toml:8: `kernel.profile`"), "{}", problem.what);
 }
 
 #[test]

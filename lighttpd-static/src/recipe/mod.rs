@@ -23,6 +23,15 @@ pub use toolchain::Toolchain;
 /// The longest that unpacking or patching takes.
 const UNPACK_DEADLINE: Duration = Duration::from_secs(120);
 
+/// How the C library calls the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// By the instruction `syscall`.
+    Syscall,
+    /// By a jump, where the kernel runs the program in ring 0; else by `syscall`.
+    Jump,
+}
+
 /// A source: the upstream tarball and Debian's patches to it, in their order.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
@@ -59,6 +68,18 @@ impl Source<'_> {
         }
         Ok(dir)
     }
+}
+
+/// Applies a patch of ours.
+fn patch(text: &str, tree: &Path, job: &Job) -> Result<()> {
+    Command::new("patch")
+        .args(["--strip=1", "--fuzz=0", "--batch", "--forward"])
+        .input(text)
+        .current_dir(tree)
+        .log(&job.log)
+        .deadline(UNPACK_DEADLINE)
+        .run()?;
+    Ok(())
 }
 
 /// Copies a result to its place in `job.out`.

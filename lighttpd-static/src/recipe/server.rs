@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use host::{Command, Job, refused};
+use host::{Job, refused};
 
-use super::{Library, Source, Toolchain, UNPACK_DEADLINE, keep, write};
+use super::{Entry, Library, Source, Toolchain, keep, patch, write};
 use crate::modules::Modules;
 
 /// Why this is a patch stands in it.
@@ -20,6 +20,8 @@ const MENDED: &str = "monotonic clock starts at zero";
 pub struct Parts<'a> {
     /// The C library.
     pub musl: &'a Path,
+    /// How that calls the kernel.
+    pub entry: Entry,
     /// The other libraries.
     pub libraries: &'a [(Library, PathBuf)],
 }
@@ -52,8 +54,12 @@ pub fn server(
     write(&compat.join("queue.h"), include_str!("queue.h"))?;
     // What `make all` makes first, though `make lighttpd` needs it too.
     toolchain.command("make", &src, job).args(["parsers", "versionstamp"]).run()?;
+    let ring = match parts.entry {
+        Entry::Syscall => "",
+        Entry::Jump => ring_teller(&src, parts.musl, toolchain, job)?,
+    };
     // Its own flag exports every symbol, which would keep them all.
-    toolchain.make(&["lighttpd_LDFLAGS=", "lighttpd"], &src, job)?;
+    toolchain.make(&[&format!("lighttpd_LDFLAGS={ring}"), "lighttpd"], &src, job)?;
     toolchain
         .command("strip", &src, job)
         .args(["--strip-all", "--remove-section=.comment", "-o"])
@@ -63,21 +69,22 @@ pub fn server(
     keep(&tree.join("COPYING"), job, "COPYING")
 }
 
+/// Compiles what lets the server tell from inside in which ring it runs; gives the
+/// object's name.
+fn ring_teller(src: &Path, musl: &Path, toolchain: &Toolchain, job: &Job) -> Result<&'static str> {
+    write(&src.join("ring.c"), include_str!("ring.c"))?;
+    let compile = format!("{} $CFLAGS -c ring.c", toolchain.musl_cc(musl));
+    toolchain.command("sh", src, job).args(["-c", &compile]).run()?;
+    Ok("ring.o")
+}
+
 fn serve_in_the_first_second(tree: &Path, job: &Job) -> Result<()> {
     let file = tree.join("src/h2.c");
     let text = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
     if text.windows(MENDED.len()).any(|part| part == MENDED.as_bytes()) {
         return Ok(());
     }
-    Command::new("patch")
-        .args(["--strip=1", "--fuzz=0", "--batch", "--forward"])
-        .input(FIRST_SECOND)
-        .current_dir(tree)
-        .log(&job.log)
-        .deadline(UNPACK_DEADLINE)
-        .run()
-        .context("applying our patch to HTTP/2 of the server")?;
-    Ok(())
+    patch(FIRST_SECOND, tree, job).context("applying our patch to HTTP/2 of the server")
 }
 
 fn configure(tree: &Path, parts: Parts, toolchain: &Toolchain, job: &Job) -> Result<()> {

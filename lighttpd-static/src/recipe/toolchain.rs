@@ -27,7 +27,9 @@ const RECIPE: &[&str] = &[
     include_str!("library.rs"),
     include_str!("server.rs"),
     include_str!("queue.h"),
+    include_str!("ring.c"),
     include_str!("../../patches/0001-http2-in-the-clocks-first-second.patch"),
+    include_str!("../../patches/musl-kml.patch"),
 ];
 
 /// The compiler, linker and make of the host.

@@ -4,6 +4,7 @@
 use anyhow::{Result, ensure};
 use appliance::disk::Format;
 use appliance::run::{self, Firmware};
+use appliance::variant::Variant;
 use clap::ValueEnum;
 use libtest_mimic::Trial;
 use qemu::{Disk, Ended};
@@ -57,6 +58,10 @@ fn boot(image: &Image, firmware: Firmware, format: Option<Format>) -> Result<()>
     let (bus, _) = run::devices(image.target, firmware);
     machine.disk = format.map(|format| Disk { bus, ..image.disk(format) });
     with_guest(&machine, |guest| {
+        if image.manifest.variant == Variant::Kml {
+            let said = "appliance: the server runs in ring 0";
+            guest.wait_for(said, BOOT, |line| line.contains(said).then_some(()))?;
+        }
         guest.wait_serving(BOOT)?;
         image.compare(guest, forwarded(guest)?)?;
         guest.power_button()?;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use appliance::build::{Request, build};
+use appliance::build::{self, Request, build};
 use appliance::disk::Format;
 use appliance::manifest::Manifest;
 use appliance::progress::Progress;
@@ -31,6 +31,8 @@ pub(crate) struct Image {
     pub(crate) manifest: Manifest,
     /// The directory that it serves.
     pub(crate) site: PathBuf,
+    /// What was asked of the builder.
+    request: Request,
 }
 
 /// The image of a project, built when it is first asked for.
@@ -59,6 +61,7 @@ fn make(project: &Project) -> Result<Image> {
     let request = Request {
         project: source.clone(),
         target: project.target,
+        variant: project.variant,
         out: Some(dir.join("out")),
         formats: Format::value_variants().to_vec(),
         signing: None,
@@ -72,6 +75,7 @@ fn make(project: &Project) -> Result<Image> {
         target: project.target,
         manifest: built.manifest,
         site: source.join("site"),
+        request,
     })
 }
 
@@ -79,6 +83,11 @@ impl Image {
     /// The machine that the image is made for, with the least memory.
     pub(crate) fn machine(&self, firmware: Firmware) -> Result<Machine> {
         run::machine(&self.out, &self.manifest, firmware, run::accelerator()?)
+    }
+
+    /// The C library that its server is linked with.
+    pub(crate) fn c_library(&self) -> Result<PathBuf> {
+        build::c_library(&self.request, &Progress::silent())
     }
 
     /// The image's disk in a format.

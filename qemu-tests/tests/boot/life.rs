@@ -11,7 +11,7 @@ use appliance::manifest::Storage;
 use appliance::run::Firmware;
 use initramfs::Tree;
 use libtest_mimic::Trial;
-use qemu::{Chipset, Ended, Start};
+use qemu::{Chipset, Ended, Machine, Start};
 
 use crate::image::{self, BOOT, Image, SHUTDOWN, forwarded};
 use crate::project::{EXT3, EXT4, HARDENED};
@@ -55,12 +55,9 @@ fn power_button(image: &Image, firmware: Firmware) -> Result<()> {
 /// The image has no way to kill its server from inside. So it starts with a second
 /// archive behind its own, whose `/etc/appliance.conf` puts `doomed` before the
 /// server; kernel, PID 1 and server stay the same bytes.
-fn killed_server(image: &Image) -> Result<()> {
+pub(crate) fn killed_server(image: &Image) -> Result<()> {
     let room = tempfile::tempdir().context("making a directory")?;
-    let mut machine = image.machine(Firmware::Direct)?;
-    let Start::Kernel(kernel) = &mut machine.start else { bail!("the start is not direct") };
-    kernel.initramfs = Some(doomed_initramfs(image, room.path())?);
-    machine.memory = MORE_MEMORY;
+    let machine = doomed_machine(image, room.path())?;
     with_guest(&machine, |guest| {
         guest.wait_serving(BOOT)?;
         for _ in 0..2 {
@@ -78,14 +75,20 @@ fn killed_server(image: &Image) -> Result<()> {
 /// process is none of the calls that it may make.
 fn forbidden_call(image: &Image) -> Result<()> {
     let room = tempfile::tempdir().context("making a directory")?;
-    let mut machine = image.machine(Firmware::Direct)?;
-    let Start::Kernel(kernel) = &mut machine.start else { bail!("the start is not direct") };
-    kernel.initramfs = Some(doomed_initramfs(image, room.path())?);
-    machine.memory = MORE_MEMORY;
+    let machine = doomed_machine(image, room.path())?;
     with_guest(&machine, |guest| {
         let ended = "the server was ended by signal 31 (a system call that it may not make)";
         guest.wait_for(ended, BOOT, |line| line.contains(ended).then_some(()))
     })
+}
+
+/// The machine of an image whose server dies as soon as a line is typed.
+pub(crate) fn doomed_machine(image: &Image, room: &Path) -> Result<Machine> {
+    let mut machine = image.machine(Firmware::Direct)?;
+    let Start::Kernel(kernel) = &mut machine.start else { bail!("the start is not direct") };
+    kernel.initramfs = Some(doomed_initramfs(image, room)?);
+    machine.memory = MORE_MEMORY;
+    Ok(machine)
 }
 
 fn doomed_initramfs(image: &Image, room: &Path) -> Result<PathBuf> {

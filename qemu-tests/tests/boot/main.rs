@@ -2,13 +2,15 @@
 //! web server is asked.
 //!
 //! With `APPLIANCE_BOOT_TESTS=1` in the environment, as `./test` sets it; without,
-//! every test is reported as ignored, since building the images takes minutes.
+//! every test is reported as ignored, since building the images takes minutes. With
+//! `full`, as `./test --full` sets it, those that take long run, too.
 //! Verdicts come from HTTP and from the guest's own console, under a deadline.
 
 mod command;
 mod every;
 mod http;
 mod image;
+mod kml;
 mod life;
 mod network;
 mod outside;
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         network::trials(),
         outside::trials(),
         life::trials(),
+        kml::trials(),
         vmware::trials(),
         package::trials(),
         command::trials(),

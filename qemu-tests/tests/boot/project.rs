@@ -8,6 +8,9 @@ use std::sync::LazyLock;
 use anyhow::{Context, Result};
 use appliance::spec::{FilesystemKind, Profile};
 use appliance::target::Target;
+use appliance::variant::Variant;
+
+use crate::SWITCH;
 
 /// The large file of a site on a disk, in bytes.
 const BIG: usize = 20_000_000;
@@ -16,6 +19,11 @@ pub(crate) const BIG_NAME: &str = "big.bin";
 /// The large file of a site in memory: it is there more than once while it is
 /// unpacked.
 const BIG_IN_RAM: usize = 1_000_000;
+
+/// Whether the tests that take long run, too.
+pub(crate) fn is_full() -> bool {
+    std::env::var(SWITCH).is_ok_and(|value| value == "full")
+}
 
 /// Where a project's image keeps the site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +40,7 @@ const BOTH: &str = r#""10.0.2.15/24", "2001:db8::2/64""#;
 pub(crate) struct Project {
     pub(crate) name: String,
     pub(crate) target: Target,
+    pub(crate) variant: Variant,
     pub(crate) keeping: Keeping,
     profile: Profile,
 }
@@ -44,11 +53,21 @@ const KEEPINGS: [Keeping; 3] = {
     [Keeping::Disk(FilesystemKind::Ext3), Keeping::Disk(FilesystemKind::Ext4), Keeping::Ram]
 };
 
-/// Every target with every way to keep a site.
+/// Every target with every way to keep a site, and every other variant once, since each
+/// kernel takes minutes; those that are left out come with the tests that take long.
 pub(crate) static EVERY: LazyLock<Vec<Project>> = LazyLock::new(|| {
     let targets = Target::ALL.iter();
-    targets.flat_map(|target| KEEPINGS.map(|keeping| Project::new(*target, keeping))).collect()
+    let usual = targets.flat_map(|target| KEEPINGS.map(|keeping| Project::new(*target, keeping)));
+    let others = Variant::ALL.iter().filter(|variant| **variant != Variant::default());
+    let others = others.flat_map(|variant| {
+        let targets = if is_full() { Target::ALL } else { &[Target::Kvm] };
+        targets.iter().map(|target| Project::of_variant(*target, *variant))
+    });
+    usual.chain(others).collect()
 });
+/// With the server in ring 0.
+pub(crate) static KML: LazyLock<Project> =
+    LazyLock::new(|| Project::of_variant(Target::Kvm, Variant::Kml));
 /// The usual image for VMware.
 pub(crate) static VMWARE: LazyLock<Project> =
     LazyLock::new(|| Project::new(Target::Vmware, Keeping::Disk(FilesystemKind::Ext3)));
@@ -76,7 +95,12 @@ impl Project {
             Keeping::Ram => "ram",
         };
         let name = format!("{}-{keeping_name}", target.name());
-        Self { name, target, keeping, profile: Profile::Fast }
+        Self { name, target, variant: Variant::Default, keeping, profile: Profile::Fast }
+    }
+
+    fn of_variant(target: Target, variant: Variant) -> Self {
+        let usual = Self::new(target, Keeping::Disk(FilesystemKind::Ext3));
+        Self { name: format!("{}{}", usual.name, variant.suffix()), variant, ..usual }
     }
 
     /// Writes the project into a directory.

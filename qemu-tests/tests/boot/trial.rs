@@ -34,9 +34,19 @@ pub(crate) fn trial(
     project: &'static Project,
     body: impl FnOnce(&Image) -> Result<()> + Send + 'static,
 ) -> Trial {
+    trial_within(DEADLINE, name, project, body)
+}
+
+/// The same with another deadline.
+pub(crate) fn trial_within(
+    deadline: Duration,
+    name: impl Into<String>,
+    project: &'static Project,
+    body: impl FnOnce(&Image) -> Result<()> + Send + 'static,
+) -> Trial {
     Trial::ignorable_test(name, move || {
         let built = image::of(project).map_err(|error| Failed::from(format!("{error:#}")))?;
-        match limited(move || body(built)) {
+        match limited(deadline, move || body(built)) {
             Ok(()) => Ok(Completion::Completed),
             Err(error) if error.is::<Skipped>() => {
                 eprintln!("{error}");
@@ -47,14 +57,14 @@ pub(crate) fn trial(
     })
 }
 
-fn limited(body: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
+fn limited(deadline: Duration, body: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
     let (sender, verdict) = mpsc::channel();
     // A body that hangs is left behind; it ends with the process.
     thread::spawn(move || sender.send(body()));
-    match verdict.recv_timeout(DEADLINE) {
+    match verdict.recv_timeout(deadline) {
         Ok(verdict) => verdict,
         Err(RecvTimeoutError::Timeout) => {
-            bail!("the test did not end within {} s", DEADLINE.as_secs())
+            bail!("the test did not end within {} s", deadline.as_secs())
         }
         Err(RecvTimeoutError::Disconnected) => bail!("the test panicked"),
     }

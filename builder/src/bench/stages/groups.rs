@@ -35,6 +35,7 @@ pub(super) fn name(group: StageGroup) -> &'static str {
         StageGroup::Flags => "flags",
         StageGroup::Tailoring => "tailoring",
         StageGroup::Schedulers => "schedulers",
+        StageGroup::Kml => "kml",
     }
 }
 
@@ -48,6 +49,7 @@ pub(super) fn steps(group: StageGroup) -> Vec<Step> {
         StageGroup::Tailoring => tailoring(),
         // They are no steps: see `super::schedulers`.
         StageGroup::Schedulers => Vec::new(),
+        StageGroup::Kml => vec![kml()],
     }
 }
 
@@ -255,6 +257,13 @@ fn alone(option: &MenuOption, all: &[&MenuOption], before: Tailor) -> Step {
     kernel.variation.options.extend(others.map(off));
     let after = Side { name: option.symbol.into(), what: What::Kernel(kernel) };
     Step::new(&name, option.why, tailored(before), after)
+}
+
+/// One image, with the word on its command line and without.
+fn kml() -> Step {
+    let side = |name: &str, ring_0| Side { name: name.into(), what: What::Kml { ring_0 } };
+    let title = "the server in ring 0 instead of 3, on the same kernel";
+    Step::new("kml", title, side("server in ring 3", false), side("server in ring 0", true))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use bench::measure::{self, Load, REQUESTS, weights};
 use bench::{Subject, Tools, syscalls};
 use host::Interrupted;
 use kernel::Tailor;
-use qemu::{Chipset, DiskBus, Nic};
+use qemu::{Chipset, DiskBus, Nic, Start};
 
 use super::super::baseline::Baselines;
 use super::super::subjects;
@@ -24,6 +24,7 @@ use crate::progress::Progress;
 use crate::sources::FetchOptions;
 use crate::spec::Project;
 use crate::target::Target;
+use crate::variant::Variant;
 
 /// The loads that are counted on every side.
 const LOADS: [Load; 2] = [Load::Keepalive, Load::Connect];
@@ -43,6 +44,9 @@ pub(super) enum What {
     Kernel(Kernel),
     /// The same on other devices; its calls, which reach none, are not measured.
     Devices(Kernel, Devices),
+    /// The project's variant `kml`; whether its kernel is told to run the server in ring
+    /// 0. Calls are counted under load only: what measures them alone is not trusted.
+    Kml { ring_0: bool },
     /// A Debian.
     Debian(Baseline),
 }
@@ -52,13 +56,19 @@ pub(super) enum What {
 pub(super) struct Kernel {
     /// What is left out of it.
     pub tailor: Tailor,
+    /// How the server runs on it.
+    pub variant: Variant,
     pub variation: Variation,
 }
 
 impl Kernel {
     /// The appliance's configuration and nothing else.
     pub(super) fn plain() -> Self {
-        Self { tailor: Tailor::CONFIGURATION, variation: Variation::default() }
+        Self {
+            tailor: Tailor::CONFIGURATION,
+            variant: Variant::Default,
+            variation: Variation::default(),
+        }
     }
 }
 
@@ -142,6 +152,16 @@ impl<'a> Bench<'a> {
                 let loads = self.loads(&side.name, &subject)?;
                 Ok(cost(&side.name, &subject, &loads))
             }
+            What::Kml { ring_0 } => {
+                let kernel = Kernel { variant: Variant::Kml, ..Kernel::plain() };
+                let out = self.build("kml", &self.project, &kernel)?;
+                let from = self.baselines(&out)?;
+                let mut subject = from.appliance()?;
+                if let (false, Start::Kernel(kernel)) = (*ring_0, &mut subject.machine.start) {
+                    kernel.command_line = Variant::Kml.unasked(&kernel.command_line);
+                }
+                self.under_load(&side.name, &subject)
+            }
             What::Debian(baseline) => {
                 let out = self.build_plain()?;
                 let from = self.baselines(&out)?;
@@ -150,13 +170,18 @@ impl<'a> Bench<'a> {
                 if !subject.is_whole_machine() {
                     return self.calls_and_loads(&side.name, &subject);
                 }
-                let loads = self.loads(&side.name, &subject)?;
-                let mut cost = cost(&side.name, &subject, &loads);
-                let connect = loads.get(Load::Connect.name());
-                cost.total = connect.map_or(0.0, measure::nine_under_load);
-                Ok(cost)
+                self.under_load(&side.name, &subject)
             }
         }
+    }
+
+    /// The nine calls as they are made under load, where they cannot be measured alone.
+    fn under_load(&self, name: &str, subject: &Subject) -> Result<Cost> {
+        let loads = self.loads(name, subject)?;
+        let mut cost = cost(name, subject, &loads);
+        let connect = loads.get(Load::Connect.name());
+        cost.total = connect.map_or(0.0, measure::nine_under_load);
+        Ok(cost)
     }
 
     /// Builds the project with the appliance's configuration and nothing else.
@@ -166,13 +191,14 @@ impl<'a> Bench<'a> {
 
     /// Builds a project with another kernel, below the scratch directory.
     pub(super) fn build(&self, name: &str, project: &Project, kernel: &Kernel) -> Result<PathBuf> {
-        let mut plan = Plan::new(project, Target::Kvm)?;
+        let mut plan = Plan::new(project, Target::Kvm, kernel.variant)?;
         plan.kernel.needs.tailor = kernel.tailor;
         plan.kernel.variation = kernel.variation.clone();
         let out = self.scratch.path().join(name);
         let request = Request {
             project: project.file.clone(),
             target: Target::Kvm,
+            variant: kernel.variant,
             out: Some(out.clone()),
             formats: vec![Format::Qcow2],
             signing: None,

@@ -9,6 +9,7 @@ use super::*;
 use crate::build::sign::Signing;
 use crate::spec;
 use crate::target::Target;
+use crate::variant::Variant;
 
 fn plan() -> Plan {
     let dir = tempfile::tempdir().unwrap();
@@ -17,7 +18,7 @@ fn plan() -> Plan {
     let text = "name = 'web'\n[server]\nroot = 'site'\n[network]\n\
         addresses = ['10.0.2.15/24']\n[vmware]\nnetwork = 'R&D'\nfirmware = 'uefi'\n";
     fs::write(dir.path().join("appliance.toml"), text).unwrap();
-    Plan::new(&spec::load(dir.path()).unwrap(), Target::Vmware).unwrap()
+    Plan::new(&spec::load(dir.path()).unwrap(), Target::Vmware, Variant::Default).unwrap()
 }
 
 fn contents<'a>(plan: &'a Plan, disk: &'a Path, signer: Option<&'a Signer<'a>>) -> Contents<'a> {
@@ -37,6 +38,7 @@ fn a_signature_without_a_package_is_refused() {
     let mut request = crate::build::Request {
         project: Path::new("").to_owned(),
         target: Target::Kvm,
+        variant: Variant::Default,
         out: None,
         formats: Vec::new(),
         signing: Some(signing),

@@ -11,7 +11,7 @@ use crate::report::number::change;
 use crate::report::thesis;
 
 /// A group of steps: its name in the data, its heading, and what has to be said of it.
-const GROUPS: [(&str, &str, &str); 5] = [
+const GROUPS: [(&str, &str, &str); 6] = [
     (
         "packages",
         "Superfluous packages (figure 5.2)",
@@ -33,6 +33,7 @@ const GROUPS: [(&str, &str, &str); 5] = [
          all of them together; at the end everything against Debian's kernel. The hooks of \
          security modules need no patch today: without SECURITY they are not there.",
     ),
+    ("kml", "The server in ring 0 (Kernel Mode Linux)", thesis::KML),
 ];
 
 pub(super) fn blocks(view: &View) -> Vec<Block> {
