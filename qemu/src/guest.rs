@@ -254,6 +254,16 @@ impl Guest {
         self.execute("system_powerdown", json!({}))
     }
 
+    /// Ends the machine as a power cut does: what the guest has not yet written to its
+    /// disk is lost.
+    ///
+    /// # Errors
+    /// When the machine has ended.
+    pub fn cut_power(mut self) -> Result<()> {
+        self.child.kill().context("killing QEMU")?;
+        self.end().map(drop)
+    }
+
     /// Types on the serial line.
     ///
     /// # Errors

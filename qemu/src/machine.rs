@@ -82,7 +82,7 @@ impl DiskFormat {
     }
 }
 
-/// A disk. What the guest writes is gone when the machine ends.
+/// A disk. What the guest writes is gone when the machine ends, unless it is kept.
 #[derive(Clone, Debug)]
 pub struct Disk {
     /// The image.
@@ -93,6 +93,8 @@ pub struct Disk {
     pub bus: DiskBus,
     /// What slows it down, if something does.
     pub throttle: Option<Throttle>,
+    /// Whether the image keeps what the guest writes.
+    pub is_kept: bool,
 }
 
 /// A virtual machine with one processor.
@@ -243,12 +245,15 @@ impl Start {
 impl Disk {
     /// A virtio disk that nothing slows down.
     pub fn new(path: PathBuf, format: DiskFormat) -> Self {
-        Self { path, format, bus: DiskBus::default(), throttle: None }
+        Self { path, format, bus: DiskBus::default(), throttle: None, is_kept: false }
     }
 
     fn arguments(&self) -> Result<Vec<OsString>> {
         let format = self.format.name();
-        let mut options = format!("if=none,id=disk,format={format},snapshot=on");
+        let mut options = format!("if=none,id=disk,format={format}");
+        if !self.is_kept {
+            options.push_str(",snapshot=on");
+        }
         if let Some(Throttle { operations, bytes }) = self.throttle {
             options.push_str(&format!(
                 ",throttling.iops-total={operations},throttling.bps-total={bytes}"

@@ -1,0 +1,152 @@
+//! The same random calls on two kernels: results, error numbers and data have to agree.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use kernel::{Measure, Tailor};
+
+use crate::guest::{Fuzz, Order};
+use crate::kernels::{ALL, image};
+
+/// Calls in a world.
+const CALLS: u64 = 1000;
+/// The most worlds of one guest: it ends before its age shows. Connections that were
+/// closed are remembered for a minute, and there is room for so many only.
+const WORLDS: u64 = 100;
+/// How many calls are shown before the one that differs.
+const BEFORE: usize = 12;
+
+/// So many guests, each of a seed of its own, with ext3 or ext4 beside tmpfs, ramfs and
+/// sockets.
+fn orders(first: u64, guests: u64, worlds: u64) -> impl Iterator<Item = Order> {
+    (first..first + guests).map(move |seed| {
+        let filesystem = if seed % 2 == 0 { "ext4" } else { "ext3" };
+        Order { seed, worlds, calls: CALLS, shown: None, filesystem }
+    })
+}
+
+fn kernel(name: &str, tailor: Tailor) -> Result<PathBuf> {
+    Ok(image(name, tailor, &[])?.join("vmlinux"))
+}
+
+/// What both say, told to the reader, or the first call that differs.
+fn compare(tailored: &Path, other: &Path, order: Order) -> Result<()> {
+    let (one, two) = both(tailored, other, order)?;
+    ensure!(one.len() as u64 == order.worlds, "{} worlds instead of {}", one.len(), order.worlds);
+    match one.iter().zip(&two).position(|(one, two)| one != two) {
+        None => {
+            let Order { seed, worlds, calls, filesystem, .. } = order;
+            println!("{} calls agree (seed {seed}, {filesystem})", worlds * calls);
+            Ok(())
+        }
+        Some(world) => Err(first_difference(tailored, other, order, world as u64)),
+    }
+}
+
+/// Both kernels at once.
+fn both(tailored: &Path, other: &Path, order: Order) -> Result<(Vec<String>, Vec<String>)> {
+    let run = |kernel: &Path| Fuzz::new(kernel, order)?.run();
+    thread::scope(|scope| {
+        let one = scope.spawn(|| run(tailored));
+        let two = run(other).context("without the patches");
+        let one = one.join().map_err(|_| anyhow!("a run panicked"))?.context("with the patches");
+        Ok((one?, two?))
+    })
+}
+
+/// Goes through the same worlds again and looks at each call of the one that differs.
+fn first_difference(tailored: &Path, other: &Path, order: Order, world: u64) -> anyhow::Error {
+    let order = Order { worlds: world + 1, shown: Some(world), ..order };
+    let (one, two) = match both(tailored, other, order) {
+        Ok(lines) => lines,
+        Err(error) => return error.context(format!("looking at world {world} again")),
+    };
+    let Some(at) =
+        one.iter().zip(&two).position(|(one, two)| one != two && one.starts_with("call"))
+    else {
+        return anyhow!("world {world} differs once and not again ({order:?})");
+    };
+    let before = one[at.saturating_sub(BEFORE)..at].join("\n  ");
+    anyhow!(
+        "the kernels differ ({order:?}):\n  {before}\nwith the patches:\n  {}\nwithout:\n  {}",
+        one[at],
+        two[at]
+    )
+}
+
+/// Fifty thousand calls.
+pub(crate) fn quick() -> Result<()> {
+    let (tailored, other) = pair()?;
+    orders(1, 2, 25).try_for_each(|order| compare(&tailored, &other, order))
+}
+
+/// A million calls.
+pub(crate) fn million() -> Result<()> {
+    let (tailored, other) = pair()?;
+    orders(20_261_125, 10, WORLDS).try_for_each(|order| compare(&tailored, &other, order))
+}
+
+fn pair() -> Result<(PathBuf, PathBuf)> {
+    Ok((kernel("tailored", ALL)?, kernel("untailored", Tailor::CONFIGURATION)?))
+}
+
+/// Each measure with what it needs and nothing else.
+pub(crate) fn each_measure() -> Result<()> {
+    let other = kernel("untailored", Tailor::CONFIGURATION)?;
+    for measure in [Measure::Dac, Measure::Checks, Measure::Vfs, Measure::Net] {
+        let mut tailor = Tailor::CONFIGURATION.set(measure, true);
+        if let Some((needed, _)) = measure.needs() {
+            tailor = tailor.set(needed, true);
+        }
+        let tailored = kernel(measure.name(), tailor)?;
+        for order in orders(101, 2, 50) {
+            compare(&tailored, &other, order).with_context(|| format!("{measure} alone"))?;
+        }
+    }
+    Ok(())
+}
+
+/// A kernel whose remembered paths are never forgotten is found, with the call.
+pub(crate) fn seeded_bug() -> Result<()> {
+    /// `ret`, at the beginning of the function that forgets.
+    const RETURN: u8 = 0xc3;
+    let out = image("tailored", ALL, &[])?;
+    let mut bytes = fs::read(out.join("vmlinux")).context("reading the kernel")?;
+    let map = fs::read_to_string(out.join("System.map")).context("reading System.map")?;
+    let symbol = map.lines().find_map(|line| line.strip_suffix(" T tailor_path_forget"));
+    let address = u64::from_str_radix(symbol.context("nothing forgets paths")?, 16)?;
+    let offset = offset_of(&bytes, address).context("the function is not in the file")?;
+    *bytes.get_mut(offset).context("the kernel is shorter than it says")? = RETURN;
+    let room = tempfile::tempdir().context("making a directory")?;
+    let broken = room.path().join("vmlinux");
+    fs::write(&broken, bytes).context("writing the kernel")?;
+    let other = kernel("untailored", Tailor::CONFIGURATION)?;
+    match orders(1, 2, 25).try_for_each(|order| compare(&broken, &other, order)) {
+        Ok(()) => bail!("nothing was found in a kernel that does not forget paths"),
+        Err(error) => {
+            let said = format!("{error:#}");
+            ensure!(said.contains("the kernels differ"), "found otherwise: {said}");
+            Ok(())
+        }
+    }
+}
+
+/// Where the file holds an address, by the segments that are loaded (elf(5)).
+fn offset_of(elf: &[u8], address: u64) -> Option<usize> {
+    const PT_LOAD: u64 = 1;
+    let number = |at: usize, bytes: usize| -> Option<u64> {
+        let mut word = [0; 8];
+        word.get_mut(..bytes)?.copy_from_slice(elf.get(at..at + bytes)?);
+        Some(u64::from_le_bytes(word))
+    };
+    let (start, count) = (usize::try_from(number(32, 8)?).ok()?, number(56, 2)?);
+    (0..usize::try_from(count).ok()?).find_map(|index| {
+        let at = start + 56 * index;
+        let (kind, offset) = (number(at, 4)?, number(at + 8, 8)?);
+        let (virtual_address, length) = (number(at + 16, 8)?, number(at + 32, 8)?);
+        let within = address.checked_sub(virtual_address).filter(|within| *within < length)?;
+        (kind == PT_LOAD).then(|| usize::try_from(offset + within).ok())?
+    })
+}
