@@ -1,7 +1,7 @@
 //! The way from reset to the moment when the server waits for requests.
 
 use anyhow::{Context, Result};
-use qemu::Clock;
+use qemu::{Clock, Start};
 
 use crate::counts::Counter;
 use crate::data::{Boot, Phase};
@@ -44,7 +44,9 @@ pub fn boot(subject: &Subject, tools: &Tools, link: &Link) -> Result<Boot> {
         let has_modules = !subject.support.modules.is_empty();
         let moments = if has_modules { &PHASES_WITH_MODULES[..] } else { &PHASES };
         let mut guest = loads::boot_undisturbed(&subject, || counter.has_come("wait"))?;
-        return in_guest(&mut guest, &subject.name, |_| counted(counter, moments));
+        return in_guest(&mut guest, &subject.name, |_| {
+            counted(counter, first_phase(&subject.machine.start), moments)
+        });
     }
     let (mut guest, _) = loads::boot(&subject, link)?;
     let milliseconds = guest.age().as_secs_f64() * 1000.0;
@@ -59,12 +61,27 @@ fn whole(instructions: u64, milliseconds: f64) -> Boot {
     Boot { instructions, phases: vec![Phase { name: "all".into(), instructions, milliseconds }] }
 }
 
-fn counted(counter: &mut Counter, moments: &[(&str, &str)]) -> Result<Boot> {
+/// What a start begins with. UEFI loads a kernel that unpacks itself as one of UEFI's
+/// programs, at an address that nobody knows before.
+fn first_phase(start: &Start) -> &'static str {
+    match start {
+        Start::Uefi => "firmware, decompression",
+        Start::Bios | Start::Kernel(_) => "firmware",
+    }
+}
+
+fn counted(counter: &mut Counter, first: &str, moments: &[(&str, &str)]) -> Result<Boot> {
     let noted = counter.read()?.phases;
     let mut phases = Vec::new();
-    let (mut name, mut begin) = ("firmware", 0);
+    let (mut name, mut begin) = (first, 0);
     for (moment, next) in moments {
-        let Some(at) = noted.get(*moment) else { continue };
+        // A firmware may load the kernel elsewhere than it is linked for; its first function
+        // in C has the same address everywhere.
+        let at = match (*moment, noted.get(*moment)) {
+            ("entry", None) => noted.get("kernel"),
+            (_, at) => at,
+        };
+        let Some(at) = at else { continue };
         let passed = at.checked_sub(begin).context("the phases of a start are out of order")?;
         phases.push(Phase { name: name.into(), instructions: passed, milliseconds: 0.0 });
         (name, begin) = (next, *at);

@@ -4,6 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use bench::counts::{COMMAND_LINE, Counter, Counts};
+use bench::data::Boot;
+use bench::loads::Link;
+use bench::{Subject, Tools, measure};
 use qemu::{
     Accelerator, Clock, Disk, DiskFormat, Kernel, LocalPort, Machine, Network, Start, UserNetwork,
 };
@@ -17,11 +20,16 @@ type Test = fn(&Path) -> Result<()>;
 pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_kernel_is_counted_by_function_and_call", counts_add_up),
     ("two_starts_agree", starts_agree),
+    ("starts_from_the_disk_have_phases", disk_starts),
     ("symbols_of_another_build_are_told", other_build),
 ];
 
 /// How much two starts may differ.
 const TOLERANCE: f64 = 0.001;
+/// The same behind a firmware, which does not leave the machine in the same state.
+const BEHIND_FIRMWARE: f64 = 0.005;
+/// The page of the image that is asked for.
+const PAGE: &str = "../examples/hello/site/index.html";
 /// Moments of a start that this kernel goes through, in their order.
 const MOMENTS: [&str; 4] = ["entry", "kernel", "program 1", "program 2"];
 
@@ -53,6 +61,40 @@ fn starts_agree(image: &Path) -> Result<()> {
     Ok(())
 }
 
+fn disk_starts(image: &Path) -> Result<()> {
+    let plugin = plugin()?;
+    let none = std::path::PathBuf::new;
+    let tools = Tools { plugin, syscalls: none(), load_modules: none(), choose_scheduler: none() };
+    for (start, memory) in [(Start::Bios, 64), (Start::Uefi, 96)] {
+        let subject = Subject {
+            name: format!("{start:?}"),
+            title: String::new(),
+            kernel: String::new(),
+            machine: machine(image, start, memory)?,
+            tap: qemu::Tap { addresses: Vec::new() },
+            support: Default::default(),
+            address: ([127, 0, 0, 1], 80).into(),
+            symbols: image.join("System.map"),
+            disk_uuid: None,
+            site: [("/index.html".to_owned(), Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE))]
+                .into(),
+            sizes: Default::default(),
+            figures: Default::default(),
+        };
+        let boot = || measure::boot(&subject, &tools, &Link::User { why: "a test".into() });
+        let (one, two) = (boot()?, boot()?);
+        println!("{one:?} and {two:?}");
+        let names: Vec<&str> = one.phases.iter().map(|phase| phase.name.as_str()).collect();
+        ensure!(names[0].starts_with("firmware"), "{names:?}");
+        ensure!(names.ends_with(&["kernel", "PID 1", "server"]), "{names:?}");
+        ensure!(one.phases.iter().all(|phase| phase.instructions > 100_000), "{one:?}");
+        let behind = |boot: &Boot| boot.instructions - boot.phases[0].instructions;
+        let (one, two) = (behind(&one), behind(&two));
+        ensure!(one.abs_diff(two) as f64 <= BEHIND_FIRMWARE * one as f64, "{one} and {two}");
+    }
+    Ok(())
+}
+
 fn other_build(image: &Path) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let map = dir.path().join("System.map");
@@ -75,14 +117,24 @@ fn other_build(image: &Path) -> Result<()> {
 
 /// Starts the appliance directly and counts until it serves.
 fn start(image: &Path, symbols: &Path) -> Result<Counts> {
-    let manifest: Value = serde_json::from_slice(&std::fs::read(image.join("manifest.json"))?)?;
-    let guest = manifest["network"]["addresses"][0].as_str().context("an image without address")?;
     let kernel = Kernel {
         image: image.join("vmlinux"),
         initramfs: Some(image.join("initramfs.cpio")),
         command_line: format!("console=ttyS0 quiet panic=5{COMMAND_LINE}"),
     };
-    let mut machine = Machine::new(Start::Kernel(kernel), Accelerator::tcg("a test"), 64);
+    let mut machine = machine(image, Start::Kernel(kernel), 64)?;
+    machine.clock = Clock::Instructions(4);
+    let mut counter = Counter::attach(&mut machine, &plugin()?, symbols)?;
+    let mut guest = machine.boot()?;
+    guest.wait_serving(DEADLINE)?;
+    counter.read()
+}
+
+/// The image's machine, on QEMU's own network.
+fn machine(image: &Path, start: Start, memory: u32) -> Result<Machine> {
+    let manifest: Value = serde_json::from_slice(&std::fs::read(image.join("manifest.json"))?)?;
+    let guest = manifest["network"]["addresses"][0].as_str().context("an image without address")?;
+    let mut machine = Machine::new(start, Accelerator::tcg("a test"), memory);
     machine.disk = Some(Disk::new(image.join("disk.raw"), DiskFormat::Raw));
     machine.network = Network::User(UserNetwork {
         guest: guest.parse()?,
@@ -90,9 +142,5 @@ fn start(image: &Path, symbols: &Path) -> Result<Counts> {
         guest_port: 80,
         local_port: LocalPort::Free,
     });
-    machine.clock = Clock::Instructions(4);
-    let mut counter = Counter::attach(&mut machine, &plugin()?, symbols)?;
-    let mut guest = machine.boot()?;
-    guest.wait_serving(DEADLINE)?;
-    counter.read()
+    Ok(machine)
 }

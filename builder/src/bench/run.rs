@@ -20,7 +20,7 @@ use super::{PLACE, contract};
 use crate::cli::BenchArgs;
 use crate::progress::Progress;
 use crate::report::{self, say};
-use crate::run;
+use crate::run::{self, Firmware};
 
 /// How long a guest with little memory gets to its first answer.
 const POOR: Duration = Duration::from_secs(30);
@@ -82,6 +82,9 @@ impl Run<'_> {
         report.subjects.push(begin(&own));
         let last = report.subjects.len() - 1;
         self.subject(&own, &mut report.subjects[last])?;
+        if !self.args.quick {
+            self.starts(&from, &own, &mut report.subjects[last])?;
+        }
         for baseline in subjects::wanted(self.args) {
             check_interrupt()?;
             match subjects::prepare(&from, baseline)? {
@@ -152,6 +155,32 @@ impl Run<'_> {
         let boot = measure::boot(subject, &self.tools, &self.link)?;
         measured.boot.insert("direct".into(), boot);
         line.done();
+        Ok(())
+    }
+
+    /// Starts the appliance from its disk, by each firmware.
+    fn starts(&self, from: &Baselines, own: &Subject, measured: &mut Measured) -> Result<()> {
+        for firmware in [Firmware::Bios, Firmware::Uefi] {
+            let name = firmware.name();
+            let what = format!("{}: start by {name}", own.name);
+            let line = self.progress.begin(&what);
+            let boot = from
+                .started_by(own, firmware)
+                .and_then(|subject| measure::boot(&subject, &self.tools, &self.link));
+            match boot {
+                Ok(boot) => {
+                    measured.boot.insert(name.into(), boot);
+                    line.done();
+                }
+                Err(error) if error.is::<Interrupted>() => return Err(error),
+                Err(error) => {
+                    let what = format!("start by {name}: {error:#}");
+                    self.progress.notice(&what);
+                    measured.partial.push(what);
+                }
+            }
+        }
+        first_answer(measured);
         Ok(())
     }
 
@@ -295,19 +324,21 @@ fn begin(subject: &Subject) -> Measured {
     }
 }
 
-/// Adds the first request to the start, at the price of any other: when it comes
-/// depends on the host, what it costs does not.
+/// Adds the first request to every start that lacks it, at the price of any other: when
+/// it comes depends on the host, what it costs does not.
 fn first_answer(measured: &mut Measured) {
+    const NAME: &str = "first answer";
     let Some(load) = measured.requests.get(Load::Connect.name()) else { return };
-    let Some(boot) = measured.boot.get_mut("direct").filter(|boot| boot.phases.len() > 1) else {
-        return;
-    };
     let instructions = (load.kernel + load.user).round();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
     let instructions = instructions as u64;
-    boot.instructions += instructions;
-    let name = "first answer".into();
-    boot.phases.push(Phase { name, instructions, milliseconds: 0.0 });
+    for boot in measured.boot.values_mut().filter(|boot| boot.phases.len() > 1) {
+        if boot.phases.iter().any(|phase| phase.name == NAME) {
+            continue;
+        }
+        boot.instructions += instructions;
+        boot.phases.push(Phase { name: NAME.into(), instructions, milliseconds: 0.0 });
+    }
 }
 
 /// Weighs every subject's calls as the server makes them on the reference: the same

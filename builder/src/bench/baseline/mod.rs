@@ -130,6 +130,15 @@ impl<'a> Baselines<'a> {
         })
     }
 
+    /// The appliance, started by a firmware.
+    ///
+    /// # Errors
+    /// When it has no disk to start from.
+    pub fn started_by(&self, own: &Subject, firmware: Firmware) -> Result<Subject> {
+        let machine = run::machine(&self.out, &self.manifest, firmware, self.accelerator.clone())?;
+        Ok(Subject { machine, ..own.clone() })
+    }
+
     /// The appliance's machine, which a baseline differs from.
     fn machine(&self) -> Result<Machine> {
         run::machine(&self.out, &self.manifest, Firmware::Direct, self.accelerator.clone())
