@@ -272,6 +272,21 @@ impl Guest {
         self.keyboard.write_all(text.as_bytes()).context("writing on the serial line")
     }
 
+    /// Reads so many bytes of its memory, at an address as its processor has it just now.
+    ///
+    /// # Errors
+    /// When the machine has ended, or there is no memory at the address.
+    pub fn read_memory(&mut self, address: u64, size: usize) -> Result<Vec<u8>> {
+        let file = tempfile::NamedTempFile::new().context("making a file")?;
+        let name = file.path().to_string_lossy();
+        // QEMU takes the upper half of the addresses as negative.
+        let arguments = json!({"val": address.cast_signed(), "size": size, "filename": name});
+        self.execute("memsave", arguments).with_context(|| format!("reading at {address:#x}"))?;
+        let bytes = fs::read(file.path()).context("reading the guest's memory")?;
+        anyhow::ensure!(bytes.len() == size, "{} of {size} bytes at {address:#x}", bytes.len());
+        Ok(bytes)
+    }
+
     fn execute(&mut self, command: &str, arguments: serde_json::Value) -> Result<()> {
         let qmp = self.qmp.as_mut().ok_or_else(|| anyhow!("the virtual machine has ended"))?;
         qmp.execute(command, arguments).map(|_| ())

@@ -21,6 +21,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_kernel_is_counted_by_function_and_call", counts_add_up),
     ("two_starts_agree", starts_agree),
     ("starts_from_the_disk_have_phases", disk_starts),
+    ("memory_in_use_is_read", memory),
     ("symbols_of_another_build_are_told", other_build),
 ];
 
@@ -66,21 +67,7 @@ fn disk_starts(image: &Path) -> Result<()> {
     let none = std::path::PathBuf::new;
     let tools = Tools { plugin, syscalls: none(), load_modules: none(), choose_scheduler: none() };
     for (start, memory) in [(Start::Bios, 64), (Start::Uefi, 96)] {
-        let subject = Subject {
-            name: format!("{start:?}"),
-            title: String::new(),
-            kernel: String::new(),
-            machine: machine(image, start, memory)?,
-            tap: qemu::Tap { addresses: Vec::new() },
-            support: Default::default(),
-            address: ([127, 0, 0, 1], 80).into(),
-            symbols: image.join("System.map"),
-            disk_uuid: None,
-            site: [("/index.html".to_owned(), Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE))]
-                .into(),
-            sizes: Default::default(),
-            figures: Default::default(),
-        };
+        let subject = subject(image, start, memory)?;
         let boot = || measure::boot(&subject, &tools, &Link::User { why: "a test".into() });
         let (one, two) = (boot()?, boot()?);
         println!("{one:?} and {two:?}");
@@ -93,6 +80,40 @@ fn disk_starts(image: &Path) -> Result<()> {
         ensure!(one.abs_diff(two) as f64 <= BEHIND_FIRMWARE * one as f64, "{one} and {two}");
     }
     Ok(())
+}
+
+/// Of twice the memory little more is in use.
+fn memory(image: &Path) -> Result<()> {
+    let link = Link::User { why: "a test".into() };
+    let used = |memory| {
+        let subject = subject(image, direct(image), memory)?;
+        measure::used(&subject, &link)
+    };
+    let (little, much) = (used(32)?, used(64)?);
+    println!("{little} and {much} KiB in use");
+    // A page table entry and a `struct page` of 64 bytes for each page more.
+    ensure!(little > 8 << 10 && little < 32 << 10, "{little} KiB of 32 MiB");
+    ensure!(much > little && much < little + (4 << 10), "{little} and {much} KiB");
+    Ok(())
+}
+
+/// The image as a subject.
+fn subject(image: &Path, start: Start, memory: u32) -> Result<Subject> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+    Ok(Subject {
+        name: "image".into(),
+        title: String::new(),
+        kernel: String::new(),
+        machine: machine(image, start, memory)?,
+        tap: qemu::Tap { addresses: Vec::new() },
+        support: Default::default(),
+        address: ([127, 0, 0, 1], 80).into(),
+        symbols: image.join("System.map"),
+        disk_uuid: None,
+        site: [("/index.html".to_owned(), page)].into(),
+        sizes: Default::default(),
+        figures: Default::default(),
+    })
 }
 
 fn other_build(image: &Path) -> Result<()> {
@@ -117,17 +138,21 @@ fn other_build(image: &Path) -> Result<()> {
 
 /// Starts the appliance directly and counts until it serves.
 fn start(image: &Path, symbols: &Path) -> Result<Counts> {
-    let kernel = Kernel {
-        image: image.join("vmlinux"),
-        initramfs: Some(image.join("initramfs.cpio")),
-        command_line: format!("console=ttyS0 quiet panic=5{COMMAND_LINE}"),
-    };
-    let mut machine = machine(image, Start::Kernel(kernel), 64)?;
+    let mut machine = machine(image, direct(image), 64)?;
     machine.clock = Clock::Instructions(4);
     let mut counter = Counter::attach(&mut machine, &plugin()?, symbols)?;
     let mut guest = machine.boot()?;
     guest.wait_serving(DEADLINE)?;
     counter.read()
+}
+
+/// A start without firmware.
+fn direct(image: &Path) -> Start {
+    Start::Kernel(Kernel {
+        image: image.join("vmlinux"),
+        initramfs: Some(image.join("initramfs.cpio")),
+        command_line: format!("console=ttyS0 quiet panic=5{COMMAND_LINE}"),
+    })
 }
 
 /// The image's machine, on QEMU's own network.

@@ -225,8 +225,15 @@ impl Run<'_> {
         let what = format!("{}: smallest memory", subject.name);
         let line = self.progress.begin(&what);
         let smallest = measure::smallest(subject, &self.link, POOR)?;
-        measured.memory = Some(bench::data::Memory { smallest, used: 0 });
         line.done();
+        let mut memory = bench::data::Memory { smallest, used: 0 };
+        if !self.args.quick {
+            let what = format!("{}: memory in use", subject.name);
+            let line = self.progress.begin(&what);
+            memory.used = measure::used(subject, &self.link)?;
+            line.done();
+        }
+        measured.memory = Some(memory);
         Ok(())
     }
 
