@@ -19,7 +19,7 @@ pub enum Measure {
     Checks,
     /// The way through the virtual file system, where it leads to a known place.
     Vfs,
-    /// The same in the network.
+    /// What the network does that a server of pages has no use for.
     Net,
 }
 
@@ -59,7 +59,7 @@ impl Measure {
             Self::Dac => Some("access control by mode bits"),
             Self::Checks => Some("the limit on the size of files"),
             Self::Vfs => Some("file notification"),
-            Self::Net => None,
+            Self::Net => Some("merging of received packets"),
         }
     }
 }
@@ -189,6 +189,20 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0006-tailor-socket.patch",
         why: "a socket is read and written without what only files need",
         excludes: &["FSNOTIFY", "DNOTIFY", "INOTIFY_USER", "FANOTIFY"],
+    },
+    MenuOption {
+        symbol: "TAILOR_ACCEPT",
+        measure: Measure::Net,
+        patch: "0007-tailor-accept.patch",
+        why: "the last attempt to accept finds nothing, and needs no socket for that",
+        excludes: &[],
+    },
+    MenuOption {
+        symbol: "TAILOR_GRO",
+        measure: Measure::Net,
+        patch: "0008-tailor-gro.patch",
+        why: "requests and acknowledgements have nothing that could be merged",
+        excludes: &[],
     },
 ];
 

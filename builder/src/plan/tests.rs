@@ -125,6 +125,7 @@ fn a_command_line_is_one_line() {
 #[test]
 fn the_profile_decides_what_is_left_out() {
     for (profile, expected) in [
+        ("fast", ::kernel::Tailor::CONFIGURATION),
         ("stock-checks", ::kernel::Tailor::CONFIGURATION),
         ("hardened", ::kernel::Tailor::CONFIGURATION),
     ] {

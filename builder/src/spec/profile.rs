@@ -33,7 +33,7 @@ pub struct TailorSpec {
     /// The way through the virtual file system to ext3, ext4, memory and sockets.
     /// Needs `dac`.
     pub vfs: Option<bool>,
-    /// The same in the network.
+    /// What the network does that a server of pages has no use for.
     pub net: Option<bool>,
 }
 
