@@ -79,7 +79,7 @@ fn profile(counts: &Counts, requests: u64, map: &str) -> Value {
         .collect();
     json!({
         "requests": requests,
-        "kernel": each(counts.kernel),
+        "kernel": each(counts.of_requests()),
         "user": each(counts.user),
         "interrupts": each(counts.interrupts),
         "exits": counts.exits.iter().map(|(kind, count)| (kind, each(*count))).collect::<BTreeMap<_, _>>(),
