@@ -129,6 +129,8 @@ pub fn devices(target: Target, firmware: Firmware) -> (DiskBus, Nic) {
         // OVMF as Debian builds it has no driver for pvscsi.
         (Target::Vmware, Firmware::Uefi) => (DiskBus::Ahci, Nic::Vmxnet3),
         (Target::Vmware, _) => (DiskBus::Pvscsi, Nic::Vmxnet3),
+        // Of the devices of real machines those that every QEMU has.
+        (Target::Host, _) => (DiskBus::Ahci, Nic::E1000e),
     }
 }
 

@@ -5,18 +5,20 @@ use host::refused;
 
 use crate::disk::Format;
 
-/// A hypervisor that an image is built for.
+/// A hypervisor, or a machine without one, that an image is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Target {
     /// QEMU and KVM: virtio devices, KVM's paravirtual clock.
     Kvm,
     /// VMware: pvscsi, vmxnet3, VMware's clock.
     Vmware,
+    /// A real PC or server: AHCI, NVMe, USB sticks, Intel's and Realtek's network chips.
+    Host,
 }
 
 impl Target {
     /// Every target, for tests that must not leave one out.
-    pub const ALL: &[Self] = &[Self::Kvm, Self::Vmware];
+    pub const ALL: &[Self] = &[Self::Kvm, Self::Vmware, Self::Host];
 
     /// The target of this name.
     ///
@@ -36,6 +38,8 @@ impl Target {
         match self {
             Self::Kvm => vec![Format::Qcow2],
             Self::Vmware => Vec::new(),
+            // To be written to a disk or a stick.
+            Self::Host => vec![Format::Raw],
         }
     }
 
@@ -44,6 +48,7 @@ impl Target {
         match self {
             Self::Kvm => "kvm",
             Self::Vmware => "vmware",
+            Self::Host => "host",
         }
     }
 }

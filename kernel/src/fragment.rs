@@ -46,10 +46,11 @@ const ALWAYS: [Fragment; 5] = [
 /// other.
 pub fn fragments(needs: &Needs) -> Vec<Fragment> {
     let mut chosen = ALWAYS.to_vec();
-    chosen.push(match needs.hypervisor {
-        Hypervisor::Kvm => fragment!("kvm"),
-        Hypervisor::Vmware => fragment!("vmware"),
-    });
+    match needs.hypervisor {
+        Hypervisor::Kvm => chosen.extend([fragment!("guest"), fragment!("kvm")]),
+        Hypervisor::Vmware => chosen.extend([fragment!("guest"), fragment!("vmware")]),
+        Hypervisor::None => chosen.push(fragment!("host")),
+    }
     if needs.hardened {
         chosen.extend([fragment!("hardened"), fragment!("mitigations")]);
     } else {
@@ -66,12 +67,16 @@ pub fn fragments(needs: &Needs) -> Vec<Fragment> {
     }
     if needs.efi {
         chosen.push(fragment!("efi"));
+        if needs.hypervisor == Hypervisor::None {
+            chosen.push(fragment!("host-efi"));
+        }
     }
     if let Some(disk) = needs.disk {
         chosen.push(fragment!("disk"));
         match needs.hypervisor {
             Hypervisor::Kvm => chosen.push(fragment!("kvm-disk")),
             Hypervisor::Vmware => chosen.push(fragment!("vmware-disk")),
+            Hypervisor::None => chosen.push(fragment!("host-disk")),
         }
         if needs.efi && needs.hypervisor == Hypervisor::Vmware {
             chosen.push(fragment!("vmware-disk-efi"));
@@ -206,7 +211,7 @@ mod tests {
     fn what_is_not_needed_is_not_there() {
         let plain = Needs { disk: None, ipv6: false, efi: false, ..ALL };
         let always = ["base", "absent", "platform", "console", "network"];
-        let base = [&always[..], &["kvm", "not-hardened", "one-user", "no-lsm"]].concat();
+        let base = [&always[..], &["guest", "kvm", "not-hardened", "one-user", "no-lsm"]].concat();
         assert_eq!(names(&plain), base);
         let read_only = Needs { disk: Some(Disk { writable: false }), ..plain };
         assert_eq!(names(&read_only), [&base[..], &["disk", "kvm-disk"]].concat());

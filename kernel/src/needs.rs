@@ -29,11 +29,13 @@ pub enum Hypervisor {
     Kvm,
     /// VMware, with a pvscsi controller and a vmxnet3 interface.
     Vmware,
+    /// None: a real machine.
+    None,
 }
 
 impl Hypervisor {
     /// Every hypervisor.
-    pub const ALL: &[Self] = &[Self::Kvm, Self::Vmware];
+    pub const ALL: &[Self] = &[Self::Kvm, Self::Vmware, Self::None];
 }
 
 /// A disk with an ext3 or ext4 file system; one driver serves both.

@@ -21,6 +21,8 @@ pub enum DiskBus {
     Ide,
     /// NVMe, emulated.
     Nvme,
+    /// A stick on a USB 3 controller (xHCI), emulated.
+    Usb,
 }
 
 /// A network interface.
@@ -84,6 +86,7 @@ impl DiskBus {
             Self::Ahci => &["ich9-ahci,id=ahci", "ide-hd,bus=ahci.0,drive=disk,bootindex=1"],
             Self::Ide => &["ide-hd,bus=ide.0,drive=disk,bootindex=1"],
             Self::Nvme => &["nvme,serial=appliance,drive=disk,bootindex=1"],
+            Self::Usb => &["qemu-xhci,id=usb", "usb-storage,bus=usb.0,drive=disk,bootindex=1"],
         }
     }
 }

@@ -54,7 +54,7 @@ fn domain(machine: &Machine) -> Element {
 
 fn devices(machine: &Machine) -> Element {
     let (bus, place, adapter) = match machine.target {
-        Target::Kvm => ("virtio", "vda", "virtio"),
+        Target::Kvm | Target::Host => ("virtio", "vda", "virtio"),
         // libvirt knows pvscsi of VMware's own hosts only.
         Target::Vmware => ("sata", "sda", "vmxnet3"),
     };
@@ -75,7 +75,7 @@ fn devices(machine: &Machine) -> Element {
     let random = Element::new("rng")
         .with("model", "virtio")
         .child(Element::text("backend", "/dev/urandom").with("model", "random"));
-    let has_virtio = machine.target == Target::Kvm;
+    let has_virtio = machine.target != Target::Vmware;
     Element::new("devices")
         .child(disk)
         .child(interface)

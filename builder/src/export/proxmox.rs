@@ -53,7 +53,7 @@ qm create "${{vmid}}"{options}
 fn options(machine: &Machine) -> Vec<(&'static str, String)> {
     let word = |text: &str| quote(text.as_ref());
     let (drive, adapter) = match (machine.target, machine.firmware) {
-        (Target::Kvm, _) => ("virtio0", "virtio"),
+        (Target::Kvm | Target::Host, _) => ("virtio0", "virtio"),
         (Target::Vmware, FirmwareKind::Bios) => ("scsi0", "vmxnet3"),
         // Not every OVMF has a driver for pvscsi.
         (Target::Vmware, FirmwareKind::Uefi) => ("sata0", "vmxnet3"),
@@ -79,7 +79,7 @@ fn options(machine: &Machine) -> Vec<(&'static str, String)> {
             ("efidisk0", "\"${storage}:1,efitype=4m,pre-enrolled-keys=0\"".into()),
         ]),
     }
-    if machine.target == Target::Kvm {
+    if machine.target != Target::Vmware {
         options.push(("rng0", "source=/dev/urandom".into()));
     }
     if drive == "scsi0" {

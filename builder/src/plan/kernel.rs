@@ -9,11 +9,14 @@ use crate::spec::{KernelValue, Profile, Project};
 use crate::target::Target;
 use crate::variant::Variant;
 
-/// What every command line begins with: the console, nothing on it that is no
-/// warning, a restart five seconds after a panic, and no test of the timer: a virtual
-/// one works, but on a busy host without KVM it comes too late for the test, and the
-/// kernel gives up (arch/x86/kernel/apic/io_apic.c, `timer_irq_works`).
+/// What every command line has: the console, nothing on it that is no warning, a
+/// restart five seconds after a panic, and no test of the timer: a virtual one works,
+/// but on a busy host without KVM it comes too late for the test, and the kernel gives
+/// up (arch/x86/kernel/apic/io_apic.c, `timer_irq_works`). What the test would choose
+/// instead is for boards of before ACPI.
 const CMDLINE: &str = "console=ttyS0 quiet panic=5 no_timer_check";
+/// What comes before it on a real machine: the screen as a second console.
+const SCREEN: &str = "console=tty0";
 
 /// The kernel of an appliance.
 #[derive(Clone, Debug)]
@@ -51,6 +54,7 @@ pub(super) fn plan(
         hypervisor: match target {
             Target::Kvm => Hypervisor::Kvm,
             Target::Vmware => Hypervisor::Vmware,
+            Target::Host => Hypervisor::None,
         },
         disk: match storage {
             Storage::Disk { read_only, .. } => Some(Disk { writable: !read_only }),
@@ -62,7 +66,7 @@ pub(super) fn plan(
         tailor: tailor::plan(project)?,
         kml: variant == Variant::Kml,
     };
-    let (options, cmdline) = (options(project), cmdline(project, variant)?);
+    let (options, cmdline) = (options(project), cmdline(project, target, variant)?);
     // What contradicts itself is refused before anything is fetched.
     kernel::requests(&needs, &options)?;
     Ok(Kernel { profile, needs, options, cmdline, variation: Variation::default() })
@@ -82,9 +86,10 @@ fn options(project: &Project) -> Vec<Requested> {
     requested.collect()
 }
 
-fn cmdline(project: &Project, variant: Variant) -> Result<String> {
+fn cmdline(project: &Project, target: Target, variant: Variant) -> Result<String> {
+    let screen = if target == Target::Host { SCREEN } else { "" };
     let added = project.spec.kernel.command_line.trim();
-    let words = [CMDLINE, variant.word().unwrap_or_default(), added];
+    let words = [screen, CMDLINE, variant.word().unwrap_or_default(), added];
     let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
     let cmdline = words.join(" ");
     fat::check_cmdline(&cmdline).map_err(|what| project.refuse("kernel", "command-line", &what))?;

@@ -47,6 +47,20 @@ fn refusal_for(target: Target, old: &str, new: &str) -> String {
 }
 
 #[test]
+fn a_real_machine_has_a_screen_beside_the_serial_port() {
+    let consoles = |target, text: &str| {
+        let cmdline = plan_for(target, text).unwrap().kernel.cmdline;
+        let words = cmdline.split(' ').filter(|word| word.starts_with("console="));
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(consoles(Target::Kvm, GOOD), ["console=ttyS0"]);
+    // The last one is PID 1's.
+    assert_eq!(consoles(Target::Host, GOOD), ["console=tty0", "console=ttyS0"]);
+    let own = format!("{GOOD}[kernel]\ncommand-line = \"console=tty0\"\n");
+    assert_eq!(consoles(Target::Host, &own).last().unwrap(), "console=tty0");
+}
+
+#[test]
 fn the_kernel_follows_from_the_plan() {
     let full = plan(GOOD).unwrap();
     assert!(full.kernel.needs.ipv6 && full.kernel.needs.disk.is_some());

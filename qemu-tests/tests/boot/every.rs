@@ -4,6 +4,7 @@
 use anyhow::{Result, ensure};
 use appliance::disk::Format;
 use appliance::run::{self, Firmware};
+use appliance::target::Target;
 use appliance::variant::Variant;
 use clap::ValueEnum;
 use libtest_mimic::Trial;
@@ -44,7 +45,8 @@ fn ways(project: &'static Project, firmware: Firmware) -> Vec<Trial> {
 /// programs that read them (images/tests/formats), so that most are booted once.
 fn is_booted(project: &Project, firmware: Firmware, format: Format) -> bool {
     match format {
-        Format::Qcow2 | Format::Raw => true,
+        Format::Raw => true,
+        Format::Qcow2 => project.target != Target::Host,
         Format::Qcow2Uncompressed
         | Format::Vmdk
         | Format::VmdkSparse

@@ -8,6 +8,7 @@
 
 mod command;
 mod every;
+mod host_target;
 mod http;
 mod image;
 mod kml;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(GUESTS);
     let groups = [
         every::trials(),
+        host_target::trials(),
         http::trials(),
         network::trials(),
         outside::trials(),

@@ -53,11 +53,16 @@ const KEEPINGS: [Keeping; 3] = {
     [Keeping::Disk(FilesystemKind::Ext3), Keeping::Disk(FilesystemKind::Ext4), Keeping::Ram]
 };
 
-/// Every target with every way to keep a site, and every other variant once, since each
-/// kernel takes minutes; those that are left out come with the tests that take long.
+/// Every target with every way to keep a site, of a real machine's one, and every other
+/// variant once, since each kernel takes minutes; those that are left out come with the
+/// tests that take long.
 pub(crate) static EVERY: LazyLock<Vec<Project>> = LazyLock::new(|| {
-    let targets = Target::ALL.iter();
-    let usual = targets.flat_map(|target| KEEPINGS.map(|keeping| Project::new(*target, keeping)));
+    let keepings = |target: &Target| match target {
+        Target::Host if !is_full() => &KEEPINGS[..1],
+        _ => &KEEPINGS[..],
+    };
+    let of = |target| keepings(target).iter().map(|keeping| Project::new(*target, *keeping));
+    let usual = Target::ALL.iter().flat_map(of);
     let others = Variant::ALL.iter().filter(|variant| **variant != Variant::default());
     let others = others.flat_map(|variant| {
         let targets = if is_full() { Target::ALL } else { &[Target::Kvm] };
@@ -71,6 +76,9 @@ pub(crate) static KML: LazyLock<Project> =
 /// The usual image for VMware.
 pub(crate) static VMWARE: LazyLock<Project> =
     LazyLock::new(|| Project::new(Target::Vmware, Keeping::Disk(FilesystemKind::Ext3)));
+/// The image for a real machine.
+pub(crate) static HOST: LazyLock<Project> =
+    LazyLock::new(|| Project::new(Target::Host, Keeping::Disk(FilesystemKind::Ext3)));
 /// With a kernel that protects itself, and a confined server.
 pub(crate) static HARDENED: LazyLock<Project> = LazyLock::new(|| Project {
     name: "hardened".into(),

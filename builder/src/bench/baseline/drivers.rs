@@ -35,6 +35,7 @@ fn of_disk(bus: DiskBus) -> &'static [&'static str] {
         DiskBus::Ahci => &["ahci", "sd_mod"],
         DiskBus::Ide => &["ata_piix", "sd_mod"],
         DiskBus::Nvme => &["nvme"],
+        DiskBus::Usb => &["xhci_pci", "usb_storage", "sd_mod"],
     }
 }
 
