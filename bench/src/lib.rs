@@ -12,6 +12,7 @@ pub mod data;
 mod ext3;
 pub mod loads;
 pub mod measure;
+pub mod profile;
 pub mod report;
 mod subject;
 pub mod syscalls;

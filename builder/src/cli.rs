@@ -297,9 +297,16 @@ pub struct ProfileArgs {
     /// The directory of a build
     #[command(flatten)]
     pub out: Out,
-    /// keepalive, connect or http2
-    #[arg(long, default_value = "keepalive", value_name = "LOAD")]
+    /// keepalive, connect, http2, crawl, or a file with a path or URL on each line
+    #[arg(
+        long, default_value = "keepalive", value_name = "LOAD | FILE",
+        value_hint = ValueHint::FilePath
+    )]
     pub load: String,
+    /// Write it too: a page FILE.html, or a directory with the page, the JSON and
+    /// the text
+    #[arg(short, long, value_name = "FILE.html | DIR", value_hint = ValueHint::AnyPath)]
+    pub output: Option<PathBuf>,
     /// Print it as JSON
     #[arg(long)]
     pub json: bool,

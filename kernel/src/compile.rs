@@ -12,7 +12,7 @@ use crate::artifact;
 use crate::configure::{Configuration, make};
 
 /// Where the kernel is built, below its tree.
-const BUILD: &str = "build";
+pub(crate) const BUILD: &str = "build";
 /// Stands in the build directory while make runs; found later, make was killed.
 const MARKER: &str = ".compiling";
 /// How many steps the last whole build took; stands in the tree.

@@ -1,8 +1,8 @@
-//! A fixed number of requests for one page.
+//! A fixed number of requests for one page, or for several in turn.
 
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use host::check_interrupt;
 
 use super::client::{Connection, Failure};
@@ -22,7 +22,22 @@ pub fn keepalive(
     connections: u64,
     watch: Watch,
 ) -> Result<Outcome> {
-    let mut load = Load::new(target)?;
+    in_turn(target, std::slice::from_ref(&target.page), requests, connections, watch)
+}
+
+/// The same with several pages, of which each request asks for the next one, and after
+/// the last for the first again.
+///
+/// # Errors
+/// As [`keepalive`]; also when there is no page or one is no file of the target's.
+pub fn in_turn(
+    target: &Target,
+    pages: &[String],
+    requests: u64,
+    connections: u64,
+    watch: Watch,
+) -> Result<Outcome> {
+    let mut load = Load::new(target, pages)?;
     let mut kept: Vec<Option<Connection>> = (0..connections.max(1)).map(|_| None).collect();
     let start = Instant::now();
     let mut asked = 0;
@@ -35,12 +50,12 @@ pub fn keepalive(
             }
             asked += 1;
             match load.send(place.take(), watch)? {
-                Ok(connection) => open.push((place, connection)),
+                Ok((connection, page)) => open.push((place, connection, page)),
                 Err(failure) => load.outcome.missed(&failure)?,
             }
         }
-        for (place, connection) in open {
-            *place = load.receive(connection)?;
+        for (place, connection, page) in open {
+            *place = load.receive(connection, page)?;
         }
         watch(Step::Done(asked))?;
     }
@@ -54,13 +69,13 @@ pub fn keepalive(
 /// # Errors
 /// As [`keepalive`].
 pub fn connect(target: &Target, requests: u64, watch: Watch) -> Result<Outcome> {
-    let mut load = Load::new(target)?;
+    let mut load = Load::new(target, std::slice::from_ref(&target.page))?;
     let start = Instant::now();
     for done in 1..=requests {
         check_interrupt()?;
         match load.send(None, watch)? {
-            Ok(connection) => {
-                let connection = load.receive(connection)?;
+            Ok((connection, page)) => {
+                let connection = load.receive(connection, page)?;
                 watch(Step::Answered)?;
                 drop(connection);
             }
@@ -74,27 +89,38 @@ pub fn connect(target: &Target, requests: u64, watch: Watch) -> Result<Outcome> 
 
 struct Load<'a> {
     target: &'a Target,
-    request: Vec<u8>,
-    reference: Reference,
+    pages: Vec<Page<'a>>,
+    /// The page that is asked for next.
+    next: usize,
     outcome: Outcome,
 }
 
+struct Page<'a> {
+    path: &'a str,
+    request: Vec<u8>,
+    reference: Reference,
+}
+
 impl<'a> Load<'a> {
-    fn new(target: &'a Target) -> Result<Self> {
-        let expected = target.files.get(&target.page).context("a page that is no file")?;
-        Ok(Self {
-            target,
-            request: target.request(&target.page),
-            reference: Reference::new(expected)?,
-            outcome: Outcome::default(),
-        })
+    fn new(target: &'a Target, pages: &'a [String]) -> Result<Self> {
+        let page = |path: &'a String| {
+            let expected = target.files.get(path).context("a page that is no file")?;
+            let (request, reference) = (target.request(path), Reference::new(expected)?);
+            Ok(Page { path, request, reference })
+        };
+        let pages = pages.iter().map(page).collect::<Result<Vec<_>>>()?;
+        ensure!(!pages.is_empty(), "a load without a page");
+        Ok(Self { target, pages, next: 0, outcome: Outcome::default() })
     }
 
+    /// Asks for the next page; gives the connection, and which page it was.
     fn send(
         &mut self,
         kept: Option<Connection>,
         watch: Watch,
-    ) -> Result<Result<Connection, Failure>> {
+    ) -> Result<Result<(Connection, usize), Failure>> {
+        let page = self.next;
+        self.next = (page + 1) % self.pages.len();
         let mut connection = match kept {
             Some(connection) => connection,
             None => match Connection::open(self.target.address) {
@@ -106,15 +132,16 @@ impl<'a> Load<'a> {
                 Err(failure) => return Ok(Err(failure)),
             },
         };
-        Ok(connection.send(&self.request).map(|()| connection))
+        Ok(connection.send(&self.pages[page].request).map(|()| (connection, page)))
     }
 
     /// Takes the answer, and gives the connection back if it can be used again.
-    fn receive(&mut self, mut connection: Connection) -> Result<Option<Connection>> {
-        let mut comparison = self.reference.compare()?;
+    fn receive(&mut self, mut connection: Connection, page: usize) -> Result<Option<Connection>> {
+        let Page { path, reference, .. } = &self.pages[page];
+        let mut comparison = reference.compare()?;
         match connection.receive(|_, piece| comparison.piece(piece)) {
             Ok(head) => {
-                self.outcome.answered(comparison.finish(&self.target.page)?);
+                self.outcome.answered(comparison.finish(path)?);
                 Ok((!head.closes).then_some(connection))
             }
             Err(failure) => {

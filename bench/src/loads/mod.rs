@@ -25,7 +25,7 @@ mod waits;
 use anyhow::Result;
 
 pub use crawl::{Crawl, crawl};
-pub use fixed::{connect, keepalive};
+pub use fixed::{connect, in_turn, keepalive};
 pub use http2::http2;
 pub use httperf::check as check_httperf;
 pub use machine::{

@@ -7,12 +7,10 @@ use anyhow::{Context, Result};
 use host::explain_io;
 use qemu::{Disk, DiskFormat};
 
-use crate::counts::Counts;
-use crate::data::{CallShare, Requests};
-use crate::loads::{self, Crawl, Outcome, in_guest};
+use crate::loads::{self, Crawl, in_guest};
 use crate::{Subject, Tools, ext3};
 
-use super::quantity;
+use super::requests::{Counted, complete, per_request, speed};
 
 /// The name of the load in a report.
 pub const CRAWL: &str = "crawl";
@@ -20,8 +18,6 @@ pub const CRAWL: &str = "crawl";
 const SITE: u64 = 5_000_000;
 /// Those of its disk.
 const DISK: u64 = 24 << 20;
-/// How many functions are kept.
-const FUNCTIONS: usize = 60;
 
 /// Boots a subject with the site in the place of its own and counts what a request of
 /// the crawl costs. Nothing for one that has no disk, or a whole machine on it. `scratch`
@@ -34,7 +30,7 @@ pub fn crawl(
     tools: &Tools,
     link: &loads::Link,
     scratch: &Path,
-) -> Result<Option<Requests>> {
+) -> Result<Option<Counted>> {
     let mut subject = subject.clone();
     let (Some(disk), Some(uuid)) = (&mut subject.machine.disk, &subject.disk_uuid) else {
         return Ok(None);
@@ -51,7 +47,7 @@ pub fn crawl(
             counter.start()?;
         }
         let run = || loads::crawl(&target, &Crawl::default(), &mut |_, _| {});
-        let outcome = super::requests::complete(guest.in_its_network(run)??)?;
+        let outcome = complete(guest.in_its_network(run)??)?;
         let counts = match &mut counter {
             Some(counter) => {
                 counter.stop()?;
@@ -59,7 +55,12 @@ pub fn crawl(
             }
             None => None,
         };
-        Ok(Some(mean(&outcome, counts.as_ref())))
+        // The files differ, and so do the requests: the mean of all is taken.
+        let requests = match &counts {
+            Some(counts) => per_request(counts, outcome.requests, speed(&outcome)),
+            None => speed(&outcome),
+        };
+        Ok(Some(Counted { requests, counts }))
     })
 }
 
@@ -79,35 +80,4 @@ fn files(site: &Path) -> Result<std::collections::BTreeMap<String, std::path::Pa
         }
     }
     Ok(found)
-}
-
-/// What a request costs on average: the files differ, and so do the requests.
-fn mean(outcome: &Outcome, counts: Option<&Counts>) -> Requests {
-    let made = outcome.requests.max(1);
-    let each = |count: u64| quantity(count) / quantity(made);
-    let speed = Requests {
-        requests: outcome.requests,
-        per_second: outcome.per_second(),
-        ..Requests::default()
-    };
-    let Some(counts) = counts else { return speed };
-    let mut functions: Vec<(String, f64)> =
-        counts.functions.iter().map(|(name, count)| (name.clone(), each(*count))).collect();
-    functions.sort_by(|one, other| other.1.total_cmp(&one.1));
-    functions.truncate(FUNCTIONS);
-    let calls = counts.calls.iter().map(|(name, call)| {
-        let instructions = quantity(call.sum) / quantity(call.count.max(1));
-        let share = CallShare { count: each(call.count), instructions, ..CallShare::default() };
-        (name.clone(), share)
-    });
-    Requests {
-        kernel: each(counts.of_requests()),
-        interrupts: each(counts.interrupts + counts.softirqs),
-        user: each(counts.user),
-        exits: each(counts.exits()),
-        rep_bytes: each(counts.rep_bytes),
-        calls: calls.collect(),
-        functions,
-        ..speed
-    }
 }

@@ -16,7 +16,7 @@ use crate::{Subject, Tools};
 pub use boot::boot;
 pub use crawl::{CRAWL, crawl};
 pub use memory::{smallest, used};
-pub use requests::{Counted, Load, REQUESTS, requests};
+pub use requests::{Counted, Load, REQUESTS, pages, requests};
 pub use weights::{nine_under_load, weights};
 
 /// The clock of a machine that is counted: loops that wait for time have as many turns
@@ -43,7 +43,7 @@ fn fix_addresses(machine: &mut Machine) {
 }
 
 /// A count as a quantity; exact below 2^53.
-fn quantity(number: u64) -> f64 {
+pub(crate) fn quantity(number: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "no run executes 2^53 instructions")]
     let quantity = number as f64;
     quantity

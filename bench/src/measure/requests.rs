@@ -7,8 +7,6 @@
 //! anew, and what a clock that ticks in between does: the mean of the cheaper half of
 //! the requests is taken, without the cheapest of them.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 use host::failed;
 use qemu::Clock;
@@ -60,18 +58,6 @@ impl Load {
         };
         complete(outcome?)
     }
-
-    /// Makes requests with a rest at each step and a lap for each of them.
-    fn count(self, target: &Target, requests: u64, counter: &mut Counter) -> Result<Outcome> {
-        counter.rest()?;
-        counter.start()?;
-        let outcome = self.run(target, requests, &mut |step| {
-            counter.rest()?;
-            if matches!(step, Step::Done(_)) { counter.lap() } else { Ok(()) }
-        })?;
-        counter.stop()?;
-        Ok(outcome)
-    }
 }
 
 /// A counted load, and everything that was counted.
@@ -82,6 +68,9 @@ pub struct Counted {
     /// In all; nothing where the processor itself executed the guest.
     pub counts: Option<Counts>,
 }
+
+/// Makes so many requests of a server.
+type Make<'a> = &'a (dyn Fn(&Target, u64, Watch) -> Result<Outcome> + Sync);
 
 /// Boots a subject, warms it up, and counts what one of so many requests costs.
 ///
@@ -95,6 +84,37 @@ pub fn requests(
     load: Load,
     count: u64,
 ) -> Result<Counted> {
+    let make: Make = &|target, requests, watch| load.run(target, requests, watch);
+    counted(subject, tools, link, make, (WARM_UP, count))
+}
+
+/// The same for pages of the subject's site, asked for one after the other over a
+/// connection that stays open. They differ, so what a request costs is the mean of all.
+///
+/// # Errors
+/// As [`requests`]; also when there is no page or one is none of the site's.
+pub fn pages(subject: &Subject, tools: &Tools, link: &Link, pages: &[String]) -> Result<Counted> {
+    let make: Make =
+        &|target, requests, watch| complete(loads::in_turn(target, pages, requests, 1, watch)?);
+    let round = pages.len().max(1) as u64;
+    let whole_rounds = |requests: u64| requests.div_ceil(round) * round;
+    let number = (whole_rounds(WARM_UP), whole_rounds(REQUESTS));
+    let Counted { requests, counts } = counted(subject, tools, link, make, number)?;
+    let requests = match &counts {
+        Some(counts) => per_request(counts, requests.requests, requests),
+        None => requests,
+    };
+    Ok(Counted { requests, counts })
+}
+
+/// Makes requests to warm a subject up, and those that count.
+fn counted(
+    subject: &Subject,
+    tools: &Tools,
+    link: &Link,
+    make: Make,
+    (warm_up, count): (u64, u64),
+) -> Result<Counted> {
     let mut subject = subject.clone();
     let mut counter = super::count(&mut subject, tools)?;
     if counter.is_some() && !subject.is_whole_machine() {
@@ -102,16 +122,29 @@ pub fn requests(
     }
     let (mut guest, target) = loads::boot_at_rest(&subject, link)?;
     in_guest(&mut guest, &subject.name, |guest| {
+        let warm_up = guest.in_its_network(|| make(&target, warm_up, &mut unwatched))??;
         let Some(counter) = &mut counter else {
-            guest.in_its_network(|| load.run(&target, WARM_UP, &mut unwatched))??;
-            let outcome = guest.in_its_network(|| load.run(&target, count, &mut unwatched))??;
+            let outcome = guest.in_its_network(|| make(&target, count, &mut unwatched))??;
             return Ok(Counted { requests: speed(&outcome), counts: None });
         };
-        let warm_up = guest.in_its_network(|| load.run(&target, WARM_UP, &mut unwatched))??;
-        guest.in_its_network(|| load.count(&target, count, counter))??;
-        let requests = per_request(&counter.usual_laps()?, &speed(&warm_up), count);
+        guest.in_its_network(|| with_laps(make, &target, count, counter))??;
+        let laps = counter.usual_laps()?;
+        // The speed is that of a load without rests.
+        let requests = Requests { requests: count, ..speed(&warm_up) };
+        let requests = per_request(&laps, laps.laps, requests);
         Ok(Counted { requests, counts: Some(counter.read()?) })
     })
+}
+
+/// Makes requests with a rest at each step and a lap for each of them.
+fn with_laps(make: Make, target: &Target, requests: u64, counter: &mut Counter) -> Result<()> {
+    counter.rest()?;
+    counter.start()?;
+    make(target, requests, &mut |step| {
+        counter.rest()?;
+        if matches!(step, Step::Done(_)) { counter.lap() } else { Ok(()) }
+    })?;
+    counter.stop()
 }
 
 /// A load in which a request failed says nothing of what a request costs.
@@ -125,40 +158,35 @@ pub(super) fn complete(outcome: Outcome) -> Result<Outcome> {
 }
 
 /// What is known of a load that was not counted.
-fn speed(outcome: &Outcome) -> Requests {
+pub(super) fn speed(outcome: &Outcome) -> Requests {
     Requests { requests: outcome.requests, per_second: outcome.per_second(), ..Requests::default() }
 }
 
-/// The counts of a request, out of so many; the speed is that of a load without rests.
-fn per_request(counts: &Counts, speed: &Requests, requests: u64) -> Requests {
-    let each = |count: u64| quantity(count) / quantity(counts.laps.max(1));
+/// Adds the counts of so many requests to what is known of a load, per request.
+pub(super) fn per_request(counts: &Counts, requests: u64, known: Requests) -> Requests {
+    let each = |count: u64| quantity(count) / quantity(requests.max(1));
     let functions = counts.functions.iter();
     let mut functions: Vec<(String, f64)> =
         functions.map(|(name, count)| (name.clone(), each(*count))).collect();
     functions.sort_by(|one, other| other.1.total_cmp(&one.1));
     functions.truncate(FUNCTIONS);
+    let share = |(name, call): (&String, &CallCounts)| {
+        let per_call = |sum: u64| quantity(sum) / quantity(call.count.max(1));
+        let share = CallShare {
+            count: each(call.count),
+            instructions: per_call(call.sum),
+            softirqs: per_call(call.softirqs),
+        };
+        (name.clone(), share)
+    };
     Requests {
-        requests,
         kernel: each(counts.of_requests()),
         interrupts: each(counts.interrupts + counts.softirqs),
         user: each(counts.user),
         exits: each(counts.exits()),
         rep_bytes: each(counts.rep_bytes),
-        per_second: speed.per_second,
-        calls: shares(counts),
+        calls: counts.calls.iter().map(share).collect(),
         functions,
+        ..known
     }
-}
-
-fn shares(counts: &Counts) -> BTreeMap<String, CallShare> {
-    let share = |(name, call): (&String, &CallCounts)| {
-        let each = |sum: u64| quantity(sum) / quantity(call.count.max(1));
-        let share = CallShare {
-            count: quantity(call.count) / quantity(counts.laps.max(1)),
-            instructions: each(call.sum),
-            softirqs: each(call.softirqs),
-        };
-        (name.clone(), share)
-    };
-    counts.calls.iter().map(share).collect()
 }

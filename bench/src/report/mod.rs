@@ -8,6 +8,7 @@ mod html;
 mod markdown;
 pub(crate) mod number;
 mod outline;
+pub mod profile;
 pub mod quick;
 mod sections;
 mod svg;
@@ -56,10 +57,21 @@ pub fn json(report: &Report) -> Result<String> {
 /// # Errors
 /// When something cannot be written, or the directory holds anything else.
 pub fn write(report: &Report, dir: &Path) -> Result<()> {
-    refuse_other_files(dir)?;
+    write_files(
+        dir,
+        FILES
+            .into_iter()
+            .zip([html(report), json(report)?, csv(report), markdown(report)])
+            .collect(),
+    )
+}
+
+/// Writes files into a directory that is made for them or holds older ones of the same
+/// names and nothing else, all or none.
+fn write_files(dir: &Path, files: Vec<(&str, String)>) -> Result<()> {
+    refuse_other_files(dir, &files)?;
     let staged = host::StagedDir::new(dir)?;
-    let texts = [html(report), json(report)?, csv(report), markdown(report)];
-    for (name, text) in FILES.iter().zip(texts) {
+    for (name, text) in files {
         let path = staged.path().join(name);
         fs::write(&path, text).map_err(|error| host::explain_io(error, &path))?;
     }
@@ -67,14 +79,14 @@ pub fn write(report: &Report, dir: &Path) -> Result<()> {
 }
 
 /// The directory is replaced as a whole, so it may hold nothing but a report.
-fn refuse_other_files(dir: &Path) -> Result<()> {
+fn refuse_other_files(dir: &Path, files: &[(&str, String)]) -> Result<()> {
     if !dir.exists() {
         return Ok(());
     }
     let entries = fs::read_dir(dir).with_context(|| format!("reading {}", dir.display()))?;
     for entry in entries {
         let name = entry.with_context(|| format!("reading {}", dir.display()))?.file_name();
-        if !FILES.iter().any(|file| name == *file) {
+        if !files.iter().any(|(file, _)| name == *file) {
             let what = format!("{} holds {:?}, which is no part of a report", dir.display(), name);
             return Err(host::refused(what)
                 .hint("name a directory that does not exist yet, or that holds only a report")

@@ -3,7 +3,7 @@
 use super::document::{Document, Headline};
 use super::number::{Scale, grouped, times};
 use super::sections::{View, capital, sections};
-use crate::data::{Measured, Report};
+use crate::data::{Environment, Measured, Report};
 
 /// Lays a report out.
 pub(crate) fn outline(report: &Report) -> Document {
@@ -20,7 +20,7 @@ pub(crate) fn outline(report: &Report) -> Document {
         title,
         lead: lead(&view, &headlines),
         headlines,
-        facts: facts(report),
+        facts: facts(&report.environment),
         command: report.environment.command.clone(),
         partial: partial(report),
         sections,
@@ -94,8 +94,8 @@ fn lead(view: &View, headlines: &[Headline]) -> String {
     }
 }
 
-fn facts(report: &Report) -> Vec<(&'static str, String)> {
-    let environment = &report.environment;
+/// How it was measured.
+pub(super) fn facts(environment: &Environment) -> Vec<(&'static str, String)> {
     let accelerator = match environment.accelerator.as_str() {
         "tcg" => "software emulation (TCG): guest instructions, counted exactly; an instruction \
                   under rep counts once"

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use bench::loads::{
-    Crawl, Expected, Outcome, Step, Target, Watch, connect, crawl, http2, keepalive, unwatched,
-    write_site,
+    Crawl, Expected, Outcome, Step, Target, Watch, connect, crawl, http2, in_turn, keepalive,
+    unwatched, write_site,
 };
 
 use crate::server::{Server, ok};
@@ -16,6 +16,7 @@ use crate::server::{Server, ok};
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("connections_are_kept", connections_are_kept),
     ("connections_are_made_anew", connections_are_made_anew),
+    ("pages_are_asked_for_in_turn", pages_in_turn),
     ("a_connection_that_the_server_ends_is_replaced", ended_connections),
     ("a_wrong_byte_ends_a_load", a_wrong_byte),
     ("a_wrong_length_ends_a_load", a_wrong_length),
@@ -69,6 +70,20 @@ fn connections_are_made_anew() {
     let target = Server::start(|_, _| ok("text/html", PAGE)).target("/", expected);
     let outcome = run(|watch| connect(&target, 50, watch));
     assert_eq!((outcome.requests, outcome.connections, outcome.failed()), (50, 50, 0));
+}
+
+fn pages_in_turn() {
+    let (_dir, expected) = page();
+    let server = Server::start(|_, _| ok("text/html", PAGE));
+    let mut target = server.target("/", expected.clone());
+    target.files.insert("/b".to_owned(), expected);
+    let pages = ["/", "/b", "/b"].map(str::to_owned);
+    let outcome = run(|watch| in_turn(&target, &pages, 4, 1, watch));
+    assert_eq!((outcome.requests, outcome.connections, outcome.failed()), (4, 1, 0));
+    assert_eq!(*server.asked.lock().unwrap(), ["/", "/b", "/b", "/"]);
+    for unknown in [&[][..], &["/c".to_owned()]] {
+        assert!(in_turn(&target, unknown, 1, 1, &mut unwatched).is_err());
+    }
 }
 
 fn ended_connections() {

@@ -7,3 +7,4 @@ mod files;
 mod fixture;
 mod hostile;
 mod page;
+mod profile;

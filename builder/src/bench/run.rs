@@ -212,7 +212,7 @@ impl Run<'_> {
         let what = format!("{}: crawl", subject.name);
         let line = self.progress.begin(&what);
         let crawl = measure::crawl(subject, &self.tools, &self.link, self.scratch.path())?;
-        measured.requests.extend(crawl.map(|requests| (measure::CRAWL.to_owned(), requests)));
+        measured.requests.extend(crawl.map(|it| (measure::CRAWL.to_owned(), it.requests)));
         line.done();
         Ok(())
     }

@@ -146,12 +146,13 @@ fn measured_by(view: &View, group: &str) -> Vec<Block> {
 }
 
 /// The word for a load.
-fn load_title(load: &str) -> String {
+pub(super) fn load_title(load: &str) -> String {
     match load {
         "keepalive" => "keep-alive request",
         "connect" => "new connection",
         "crawl" => "request of the crawl",
         "http2" => "HTTP/2 request",
+        "list" => "request of the list",
         other => other,
     }
     .to_owned()
