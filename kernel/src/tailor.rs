@@ -91,6 +91,9 @@ impl Tailor {
     pub const CONFIGURATION: Self =
         Self { lsm: true, dac: false, checks: false, vfs: false, net: false };
 
+    /// Every measure.
+    pub const ALL: Self = Self { lsm: true, dac: true, checks: true, vfs: true, net: true };
+
     /// Whether a measure is taken.
     pub fn has(self, measure: Measure) -> bool {
         match measure {

@@ -53,7 +53,7 @@ impl Profile {
     /// What it leaves out unless `[kernel.tailor]` says otherwise.
     pub fn tailor(self) -> Tailor {
         match self {
-            Self::Fast => Tailor::CONFIGURATION,
+            Self::Fast => Tailor::ALL,
             // A hardened kernel has users, but no module that would ask about them.
             Self::StockChecks | Self::Hardened => Tailor::CONFIGURATION,
         }

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use host::Command;
+use kernel::Tailor;
 
 use crate::guest::{self, Fuzz, Order};
-use crate::kernels::{ALL, image};
+use crate::kernels::image;
 
 /// Worlds until the power fails: on ext3 and ext4 the journal is written every five
 /// seconds.
@@ -16,7 +17,7 @@ const WORLDS: u64 = 240;
 /// Cuts the power of a tailored kernel that writes to its disk, and lets e2fsck judge
 /// what it finds: the journal has to make it whole.
 pub(crate) fn power_cut() -> Result<()> {
-    let kernel = image("tailored", ALL, &[])?.join("vmlinux");
+    let kernel = image("tailored", Tailor::ALL, &[])?.join("vmlinux");
     for filesystem in ["ext3", "ext4"] {
         let order = Order { seed: 4, worlds: u64::MAX, calls: 1000, shown: None, filesystem };
         let mut fuzz = Fuzz::new(&kernel, order)?;

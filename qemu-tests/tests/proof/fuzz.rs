@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use kernel::{Measure, Tailor};
 
 use crate::guest::{Fuzz, Order};
-use crate::kernels::{ALL, image};
+use crate::kernels::image;
 
 /// Calls in a world.
 const CALLS: u64 = 1000;
@@ -100,7 +100,7 @@ pub(crate) fn million() -> Result<()> {
 }
 
 fn pair() -> Result<(PathBuf, PathBuf)> {
-    Ok((kernel("tailored", ALL)?, kernel("untailored", Tailor::CONFIGURATION)?))
+    Ok((kernel("tailored", Tailor::ALL)?, kernel("untailored", Tailor::CONFIGURATION)?))
 }
 
 /// Each measure with what it needs and nothing else.
@@ -123,7 +123,7 @@ pub(crate) fn each_measure() -> Result<()> {
 pub(crate) fn seeded_bug() -> Result<()> {
     /// `ret`, at the beginning of the function that forgets.
     const RETURN: u8 = 0xc3;
-    let out = image("tailored", ALL, &[])?;
+    let out = image("tailored", Tailor::ALL, &[])?;
     let mut bytes = fs::read(out.join("vmlinux")).context("reading the kernel")?;
     let map = fs::read_to_string(out.join("System.map")).context("reading System.map")?;
     let symbol = map.lines().find_map(|line| line.strip_suffix(" T tailor_path_forget"));

@@ -15,9 +15,6 @@ use appliance::target::Target;
 use appliance::variant::Variant;
 use kernel::{Measure, Requested, Tailor, Value};
 
-/// With every measure.
-pub(crate) const ALL: Tailor = Tailor { lsm: true, dac: true, checks: true, vfs: true, net: true };
-
 /// The output directory of an image that leaves out so much.
 pub(crate) fn image(name: &str, tailor: Tailor, options: &[(&str, bool)]) -> Result<PathBuf> {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("proof").join(name);

@@ -8,10 +8,11 @@ use anyhow::{Context, Result, anyhow, ensure};
 use appliance::check;
 use appliance::manifest::Manifest;
 use appliance::run::{self, Firmware};
+use kernel::Tailor;
 use qemu::Start;
 
 use crate::guest::{self, Fuzz, Order};
-use crate::kernels::{ALL, image};
+use crate::kernels::image;
 
 /// What is on beside the usual. Frames are walked by pointer, which KASAN's record of
 /// stacks wants, and names of functions are lockdep's.
@@ -34,7 +35,7 @@ const MEMORY: u32 = 512;
 const BOOT: Duration = Duration::from_secs(300);
 
 fn out() -> Result<PathBuf> {
-    image("sanitized", ALL, OPTIONS)
+    image("sanitized", Tailor::ALL, OPTIONS)
 }
 
 pub(crate) fn fuzz() -> Result<()> {

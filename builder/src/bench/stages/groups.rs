@@ -202,12 +202,11 @@ fn tailoring() -> Vec<Step> {
             steps.extend(options.iter().map(|option| alone(option, &options, before)));
         }
     }
-    let all = Measure::ALL.into_iter().fold(Tailor::CONFIGURATION, |it, one| it.set(one, true));
     let title = "all of these together, on top of the configuration";
-    let together = Step::new("tailoring", title, plain(), tailored(all));
+    let together = Step::new("tailoring", title, plain(), tailored(Tailor::ALL));
     let title = "Debian's kernel replaced by the configuration and all of these";
     let stock = debian(REFERENCE, Baseline::StockKernel);
-    let everything = Step::new("everything", title, stock, tailored(all));
+    let everything = Step::new("everything", title, stock, tailored(Tailor::ALL));
     steps.extend([together, everything].map(|step| Step { cumulative: true, ..step }));
     steps
 }
@@ -239,11 +238,11 @@ fn side_name(tailor: Tailor) -> String {
         true => measure.name().to_owned(),
         false => format!("without {measure}"),
     };
-    let differing: Vec<Measure> = Measure::ALL.into_iter().filter(differs).collect();
-    if Measure::ALL.into_iter().all(|measure| tailor.has(measure)) && differing.len() > 2 {
+    if tailor == Tailor::ALL {
         return "all".into();
     }
-    differing.into_iter().map(name).collect::<Vec<_>>().join(" + ")
+    let differing = Measure::ALL.into_iter().filter(differs);
+    differing.map(name).collect::<Vec<_>>().join(" + ")
 }
 
 /// One option of a measure that has several.
