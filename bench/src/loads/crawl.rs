@@ -17,6 +17,7 @@ use host::check_interrupt;
 use super::client::{Connection, Failure};
 use super::reference::Reference;
 use super::{Expected, Outcome, Progress, Target};
+use crate::measure::quantity;
 
 mod links;
 
@@ -233,6 +234,6 @@ impl Random {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^= z >> 31;
-        super::outcome::count(z >> 11) / super::outcome::count(1 << 53)
+        quantity(z >> 11) / quantity(1 << 53)
     }
 }

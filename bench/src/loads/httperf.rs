@@ -9,6 +9,7 @@ use anyhow::{Result, bail, ensure};
 use host::{Command, failed, find_program};
 
 use super::Target;
+use crate::measure::quantity;
 
 const HTTPERF: &str = "httperf";
 /// After how long a client gives up, in seconds: the thesis's.
@@ -90,7 +91,7 @@ pub fn check() -> Result<()> {
 /// calls httperf.
 pub(super) fn run(target: &Target, client: &Client) -> Result<Said> {
     let Client { rate, connections, ports, user, paths } = *client;
-    let time = Duration::from_secs_f64(super::outcome::count(connections) / rate);
+    let time = Duration::from_secs_f64(quantity(connections) / rate);
     // A busy loop that must not take the processor from the guest: it gets what the
     // guest leaves, and says so in the result when that is not enough.
     let mut command = Command::new("nice").arg("--adjustment=15");

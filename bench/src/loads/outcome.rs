@@ -7,6 +7,7 @@ use anyhow::Result;
 use host::failed;
 
 use super::client::Failure;
+use crate::measure::quantity;
 
 /// So many requests in a row without an answer end a load: the server is gone.
 const LOST: u32 = 10;
@@ -32,7 +33,7 @@ impl Outcome {
     /// Requests per second.
     pub fn per_second(&self) -> f64 {
         let seconds = self.time.as_secs_f64();
-        if seconds > 0.0 { count(self.requests) / seconds } else { 0.0 }
+        if seconds > 0.0 { quantity(self.requests) / seconds } else { 0.0 }
     }
 
     /// Requests that failed.
@@ -70,11 +71,4 @@ impl Outcome {
             *self.errors.entry(kind.clone()).or_default() += count;
         }
     }
-}
-
-/// A count as a quantity; exact below 2^53.
-pub(super) fn count(number: u64) -> f64 {
-    #[allow(clippy::cast_precision_loss, reason = "no load makes 2^53 requests")]
-    let quantity = number as f64;
-    quantity
 }

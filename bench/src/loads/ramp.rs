@@ -8,24 +8,31 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use host::{Interrupted, check_interrupt, failed};
 use qemu::Tap;
 
+use super::client::Connection;
 use super::httperf::{self, Client, Ports, Said, TIMEOUT};
 use super::machine::{self, Link, in_guest};
-use super::outcome::count;
+use super::reference::Reference;
 use super::{Progress, Target, fixed, sources};
 use crate::Subject;
 use crate::data::RampPoint;
+use crate::measure::quantity;
 
 /// How many connections a process holds at a time.
 const DESCRIPTORS: u32 = 1000;
 /// The largest rate over QEMU's user network, which holds but one connection that it
 /// has not taken yet (slirp, `tcp_listen`): beyond, its losses are measured.
 const USER_RATE: u32 = 100;
+/// How often an answer is compared while httperf runs, and how long it may take.
+const COMPARED_EVERY: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(1).saturating_mul(TIMEOUT);
 /// The client is late when it takes longer than it may by this factor.
 const LATE: f64 = 1.1;
 
@@ -34,7 +41,7 @@ const LATE: f64 = 1.1;
 pub struct Rates {
     /// The first.
     pub first: u32,
-    /// What is added from one to the next.
+    /// Above it the multiples of this follow.
     pub step: u32,
     /// Up to here every rate is measured.
     pub last: u32,
@@ -56,8 +63,10 @@ impl Default for Rates {
 pub struct Ramp {
     /// What was measured, by rising rate.
     pub points: Vec<RampPoint>,
-    /// Why it is not complete: the guest died, the user interrupted, or the network
-    /// allows no more. What was measured before still holds.
+    /// Why the network allows no larger rate, if it does not.
+    pub limit: Option<String>,
+    /// Why it is not complete: the guest died, an answer was wrong, or the user
+    /// interrupted. What was measured before still holds.
     pub stopped: Option<anyhow::Error>,
 }
 
@@ -108,11 +117,11 @@ fn climb(
 ) -> Ramp {
     let mut ramp = Ramp::default();
     let step = rates.step.max(1);
-    let total = u64::from(rates.last.saturating_sub(rates.first) / step) + 1;
+    let total = u64::from((rates.last / step).saturating_sub(rates.first / step)) + 1;
     let mut rate = rates.first.max(1);
     while rate <= rates.ceiling.max(rates.last) {
         if rate > most {
-            ramp.stopped = Some(beyond(most));
+            ramp.limit = Some(beyond(most));
             break;
         }
         match with_enough(rate, &mut measure) {
@@ -132,7 +141,7 @@ fn climb(
         if rate >= rates.last && is_over {
             break;
         }
-        rate = rate.saturating_add(step);
+        rate = (rate / step).saturating_add(1).saturating_mul(step);
     }
     ramp
 }
@@ -152,12 +161,11 @@ fn with_enough(
     if is_enough { Ok(said) } else { measure(rate, many) }
 }
 
-fn beyond(most: u32) -> anyhow::Error {
-    failed(format!(
-        "QEMU's user network loses connections beyond {most}/s, so no larger rate was measured"
-    ))
-    .hint("run it as root, which gives the guest a tap")
-    .into()
+fn beyond(most: u32) -> String {
+    format!(
+        "QEMU's user network loses connections beyond {most}/s, so no larger rate was measured; \
+         root gets a tap"
+    )
 }
 
 /// Whether the server has broken: a tenth of its clients got no answer.
@@ -208,39 +216,63 @@ fn own_ports() -> Ports {
     if both.is_ok() { Ports::Own } else { Ports::Shared }
 }
 
-/// Measures one rate, shared among processes that run at the same time.
+/// Measures one rate, shared among processes that run at the same time. httperf compares
+/// no bytes: those of some answers are compared here, and with every reply the length.
 pub(super) fn measure(
     target: &Target,
     rate: u32,
     seconds: u32,
     clients: &Clients,
 ) -> Result<Vec<Said>> {
-    // httperf compares no bytes: they are compared here, and with every reply the
-    // length.
     let before = fixed::connect(target, 1, &mut super::unwatched)?;
     ensure!(before.requests == 1, "the server gives no answer: {:?}", before.errors);
-    let length = count(before.bytes);
+    let length = quantity(before.bytes);
     let processes = clients.users.len() as u64;
     let connections = u64::from(rate) * u64::from(seconds.max(1));
     let of = |number: u64| connections * number / processes;
     let client = |number: u64, user| Client {
-        rate: f64::from(rate) / count(processes),
+        rate: f64::from(rate) / quantity(processes),
         connections: of(number + 1) - of(number),
         ports: clients.ports,
         user,
         paths: clients.paths,
     };
-    let said: Vec<Said> = thread::scope(|scope| {
+    let is_over = AtomicBool::new(false);
+    let (said, compared) = thread::scope(|scope| {
+        let comparing = scope.spawn(|| compare(target, &is_over));
         let run = |(number, user): (u64, &Option<u32>)| {
             let client = client(number, *user);
             scope.spawn(move || httperf::run(target, &client))
         };
         let running: Vec<_> = (0..).zip(&clients.users).map(run).collect();
         let said = running.into_iter().map(|it| it.join().map_err(|_| anyhow!("it panicked"))?);
-        said.collect::<Result<_>>().context("running httperf")
-    })?;
+        let said = said.collect::<Result<Vec<_>>>().context("running httperf");
+        is_over.store(true, Ordering::Relaxed);
+        (said, comparing.join().map_err(|_| anyhow!("the comparison panicked")))
+    });
+    compared??;
+    let said = said?;
     check_length(&said, length)?;
     Ok(said)
+}
+
+/// Compares answers until the load is over. Those that do not come are httperf's to count.
+fn compare(target: &Target, is_over: &AtomicBool) -> Result<()> {
+    let expected = target.files.get(&target.page).context("a page that is no file")?;
+    let (request, reference) = (target.request(&target.page), Reference::new(expected)?);
+    while !is_over.load(Ordering::Relaxed) {
+        let mut comparison = reference.compare()?;
+        let mut ask = || {
+            let mut connection = Connection::open_within(target.address, PATIENCE)?;
+            connection.send(&request)?;
+            connection.receive(|_, piece| comparison.piece(piece))
+        };
+        if ask().is_ok() {
+            comparison.finish(&target.page)?;
+        }
+        thread::sleep(COMPARED_EVERY);
+    }
+    Ok(())
 }
 
 /// httperf prints the mean length with one digit behind the point.
@@ -263,7 +295,8 @@ pub(super) fn point(rate: u32, seconds: u32, said: &[Said]) -> RampPoint {
     let sum = |of: fn(&Said) -> u64| said.iter().map(of).sum::<u64>();
     let add = |of: fn(&Said) -> f64| said.iter().map(of).sum::<f64>();
     let replies = sum(|it| it.replies);
-    let mean = count(replies) / said.iter().map(|it| it.duration).fold(f64::MIN_POSITIVE, f64::max);
+    let mean =
+        quantity(replies) / said.iter().map(|it| it.duration).fold(f64::MIN_POSITIVE, f64::max);
     // Samples of several processes are taken at the same time, nearly.
     let sampled = said.iter().all(|it| it.samples > 0);
     let [low, average, high] = if sampled {
@@ -271,13 +304,13 @@ pub(super) fn point(rate: u32, seconds: u32, said: &[Said]) -> RampPoint {
     } else {
         [mean; 3]
     };
-    let waited: f64 = said.iter().map(|it| it.reply_time * count(it.replies)).sum();
+    let waited: f64 = said.iter().map(|it| it.reply_time * quantity(it.replies)).sum();
     RampPoint {
         rate,
         connections: sum(|it| it.connections),
         replies,
         reply_rate: (average, low, high),
-        reply_time: if replies > 0 { waited / count(replies) } else { 0.0 },
+        reply_time: if replies > 0 { waited / quantity(replies) } else { 0.0 },
         network: add(|it| it.network),
         timeouts: sum(|it| it.client_timeouts),
         errors: sum(|it| it.socket_timeouts + it.refused + it.reset + it.other)
@@ -301,7 +334,7 @@ fn late(said: &Said, seconds: u32) -> u64 {
         clippy::cast_sign_loss,
         reason = "a share of a count, from 0 to it"
     )]
-    let late = (count(said.connections) * share).ceil() as u64;
+    let late = (quantity(said.connections) * share).ceil() as u64;
     late
 }
 
@@ -364,6 +397,17 @@ mod tests {
     }
 
     #[test]
+    fn above_the_first_rate_are_multiples_of_the_step() {
+        let rates = Rates { first: 100, step: 250, last: 800, ceiling: 800, seconds: 5 };
+        let mut told = Vec::new();
+        let ramp = climb(&rates, 9999, &mut |done, total| told.push((done, total)), |_, _| {
+            Ok(vec![Said { connections: 100, ..Said::default() }])
+        });
+        assert_eq!(measured(&ramp), [100, 250, 500, 750]);
+        assert_eq!(told, [(1, 4), (2, 4), (3, 4), (4, 4)]);
+    }
+
+    #[test]
     fn what_was_measured_before_an_error_is_kept() {
         let none = &mut |_, _| {};
         let ramp = climb(&rates(100, 900, 900), 9999, none, |rate, _| {
@@ -374,7 +418,7 @@ mod tests {
         assert_eq!(why, "measuring 300 connections/s: it died");
         let ramp = climb(&rates(100, 900, 900), 200, none, broken_beyond(9999));
         assert_eq!(measured(&ramp), [100, 200]);
-        assert!(ramp.stopped.unwrap().to_string().contains("user network"));
+        assert!(ramp.stopped.is_none() && ramp.limit.unwrap().contains("user network"));
     }
 
     #[test]

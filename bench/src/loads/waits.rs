@@ -9,11 +9,11 @@ use host::{Interrupted, check_interrupt};
 
 use super::httperf::{self, Said};
 use super::machine::{self, Link, in_guest};
-use super::outcome::count;
 use super::ramp::{self, Clients};
 use super::{Progress, Target};
 use crate::Subject;
 use crate::data::Wait;
+use crate::measure::quantity;
 
 /// How many pages there are: a power of two.
 const PAGES: u64 = 4096;
@@ -103,7 +103,8 @@ fn at(subject: &Subject, link: &Link, rate: u32, paths: &Path) -> Result<Wait> {
 /// What the one process found.
 fn point(rate: u32, said: &[Said]) -> Wait {
     let together = ramp::point(rate, SECONDS, said);
-    let mean = |of: fn(&Said) -> f64| said.iter().map(of).sum::<f64>() / count(said.len() as u64);
+    let mean =
+        |of: fn(&Said) -> f64| said.iter().map(of).sum::<f64>() / quantity(said.len() as u64);
     Wait {
         rate,
         mean: mean(|it| it.mean),

@@ -14,9 +14,10 @@ use crate::loads::{self, Link, in_guest};
 /// gets through.
 const LOWEST: u32 = 4;
 
-/// Where the kernel counts pages of all zones by what they are; the free ones come first
-/// (`enum zone_stat_item` in include/linux/mmzone.h).
-const PAGES: &str = "vm_zone_stat";
+/// The symbol at which a kernel has the number of its free pages: it counts those of all
+/// zones by what they are, and the free ones come first (`enum zone_stat_item` in
+/// include/linux/mmzone.h).
+pub const FREE_PAGES: &str = "vm_zone_stat";
 /// KiB of a page.
 const PAGE: u64 = 4;
 /// Requests before memory in use is looked at.
@@ -31,8 +32,8 @@ const REQUESTS: u64 = 1000;
 pub fn used(subject: &Subject, link: &Link) -> Result<u64> {
     let map = &subject.symbols;
     let symbols = fs::read_to_string(map).map_err(|error| explain_io(error, map))?;
-    let address = address(&symbols, PAGES)
-        .with_context(|| format!("{} has no symbol {PAGES}", map.display()))?;
+    let address = address(&symbols, FREE_PAGES)
+        .with_context(|| format!("{} has no symbol {FREE_PAGES}", map.display()))?;
     let mut subject = subject.clone();
     super::fix_addresses(&mut subject.machine);
     let (mut guest, target) = loads::boot(&subject, link)?;

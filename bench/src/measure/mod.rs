@@ -15,7 +15,7 @@ use crate::{Subject, Tools};
 
 pub use boot::boot;
 pub use crawl::{CRAWL, crawl};
-pub use memory::{smallest, used};
+pub use memory::{FREE_PAGES, smallest, used};
 pub use requests::{Counted, Load, REQUESTS, pages, requests};
 pub use weights::{nine_under_load, weights};
 

@@ -7,7 +7,7 @@
 //! anew, and what a clock that ticks in between does: the mean of the cheaper half of
 //! the requests is taken, without the cheapest of them.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use host::failed;
 use qemu::Clock;
 
@@ -140,10 +140,16 @@ fn counted(
 fn with_laps(make: Make, target: &Target, requests: u64, counter: &mut Counter) -> Result<()> {
     counter.rest()?;
     counter.start()?;
-    make(target, requests, &mut |step| {
+    let mut over = 0;
+    let made = make(target, requests, &mut |step| {
         counter.rest()?;
-        if matches!(step, Step::Done(_)) { counter.lap() } else { Ok(()) }
-    })?;
+        if let Step::Done(done) = step {
+            counter.lap()?;
+            over = done;
+        }
+        Ok(())
+    });
+    made.with_context(|| format!("after {over} of {requests} requests"))?;
     counter.stop()
 }
 

@@ -210,8 +210,9 @@ fn user_ramp(image: &Path) -> Result<()> {
     let link = Link::User { why: "a test".into() };
     let ramp = loads::ramp(&subject(image)?, &link, &rates, &mut |_, _| {})?;
     ensure!(ramp.points.len() == 1, "{ramp:?}");
-    let stopped = format!("{:#}", ramp.stopped.context("it was not stopped")?);
-    ensure!(stopped.contains("user network"), "{stopped}");
+    ensure!(ramp.stopped.is_none(), "{ramp:?}");
+    let limit = ramp.limit.context("it was not limited")?;
+    ensure!(limit.contains("user network"), "{limit}");
     Ok(())
 }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use bench::loads::{
-    Crawl, Expected, Outcome, Step, Target, Watch, connect, crawl, http2, in_turn, keepalive,
-    unwatched, write_site,
+    Crawl, Expected, Outcome, Rates, Step, Target, Watch, connect, crawl, http2, in_turn,
+    keepalive, ramp_at, unwatched, write_site,
 };
 
 use crate::server::{Server, ok};
@@ -21,6 +21,7 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ("a_wrong_byte_ends_a_load", a_wrong_byte),
     ("a_wrong_length_ends_a_load", a_wrong_length),
     ("an_answer_that_changes_ends_a_load", a_changed_answer),
+    ("a_byte_that_is_wrong_under_load_ends_a_ramp", a_wrong_byte_under_load),
     ("failures_are_counted_by_kind", failures),
     ("a_server_that_is_gone_ends_a_load", a_gone_server),
     ("a_crawl_asks_for_everything_in_the_same_order", a_whole_crawl),
@@ -121,6 +122,20 @@ fn a_changed_answer() {
     let error = refused(|watch| connect(&target, 100, watch));
     assert!(error.ends_with("wrong bytes for /x, from byte 0 on"), "{error}");
     assert_eq!(server.asked.lock().unwrap().len(), 6);
+}
+
+/// The first answers are right, and httperf sees no difference in the others.
+fn a_wrong_byte_under_load() {
+    let (_dir, expected) = page();
+    let mut wrong = PAGE.to_vec();
+    wrong[3] ^= 1;
+    let answer = move |_: &str, number| ok("a/b", if number < 3 { PAGE } else { &wrong });
+    let target = Server::start(answer).target("/", expected);
+    let rates = Rates { first: 20, step: 20, last: 40, ceiling: 40, seconds: 1 };
+    let ramp = ramp_at(&target, &rates, &mut |_, _| {}).unwrap();
+    assert!(ramp.points.is_empty(), "{ramp:?}");
+    let error = format!("{:#}", ramp.stopped.unwrap());
+    assert!(error.contains("measuring 20 connections/s: the server answers with wrong"), "{error}");
 }
 
 fn failures() {

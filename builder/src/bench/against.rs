@@ -18,7 +18,7 @@ const REQUESTS: u64 = 1000;
 /// The most that each of ten walkers asks for, with a second in between.
 const CRAWLED: u64 = 20;
 /// The rates, of which nothing is fresh: a server that others use is not to be broken.
-const RATES: Rates = Rates { first: 200, step: 200, last: 2000, ceiling: 2000, seconds: 5 };
+const RATES: Rates = Rates { first: 100, step: 200, last: 2000, ceiling: 2000, seconds: 5 };
 
 /// Drives the loads and tells what came of them; with a directory given, as a report.
 ///
