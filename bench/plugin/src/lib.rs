@@ -19,6 +19,7 @@ use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use cells::{Cell, Cells};
 use symbols::Symbols;
@@ -37,8 +38,10 @@ pub(crate) struct Plugin {
     tracker: Mutex<Tracker>,
     /// Calls of functions that allocate memory, by caller and callee.
     sites: Mutex<HashMap<(usize, usize), &'static Cell>>,
-    /// How much was executed at moments of a start, by name; see [`Tracker::work`].
-    phases: Mutex<BTreeMap<&'static str, u64>>,
+    /// Moments of a start, by name.
+    phases: Mutex<BTreeMap<&'static str, translate::Moment>>,
+    /// When the guest began to run.
+    begin: OnceLock<Instant>,
     /// Where the last instruction under `rep` was, and the total after it.
     last_rep: Mutex<(u64, u64)>,
     events: HashMap<u64, translate::Event>,
@@ -128,6 +131,7 @@ fn install(arguments: &[String], processors: c_int) -> Result<(), String> {
         tracker: Mutex::default(),
         sites: Mutex::default(),
         phases: Mutex::default(),
+        begin: OnceLock::new(),
         last_rep: Mutex::default(),
     };
     PLUGIN.set(plugin).map_err(|_| "loaded twice".to_owned())?;

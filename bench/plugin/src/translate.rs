@@ -3,6 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, c_uint, c_void};
 use std::sync::PoisonError;
+use std::time::Instant;
+
+use serde::Serialize;
 
 use crate::Plugin;
 use crate::cells::{Cell, EXITS, MEMORY};
@@ -34,6 +37,15 @@ const ALLOCATORS: &[&str] = &[
     "get_free_pages",
     "__page_frag_alloc_align",
 ];
+
+/// A moment of a start.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Moment {
+    /// What was executed until then; see [`crate::tracker::Tracker::work`].
+    instructions: u64,
+    /// What passed on the host since the guest began to run.
+    milliseconds: f64,
+}
 
 /// What an address means to the tracker.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +114,7 @@ pub(crate) fn events(symbols: &Symbols) -> HashMap<u64, Event> {
 
 pub(crate) extern "C" fn translated(_: qemu_plugin_id_t, block: *mut qemu_plugin_tb) {
     let Some(plugin) = Plugin::get() else { return };
+    plugin.begin.get_or_init(Instant::now);
     // SAFETY: QEMU's block and its instructions live during this call.
     unsafe {
         for index in 0..qemu_plugin_tb_n_insns(block) {
@@ -397,9 +410,12 @@ extern "C" fn on_event(_: c_uint, data: *mut c_void) {
 
 /// Notes a moment that comes for the first time.
 fn phase(plugin: &Plugin, name: &'static str, now: Now) -> bool {
-    let work = plugin.tracker().work(now);
+    let instructions = plugin.tracker().work(now);
     let mut phases = plugin.phases.lock().unwrap_or_else(PoisonError::into_inner);
     let is_new = !phases.contains_key(name);
-    phases.entry(name).or_insert(work);
+    phases.entry(name).or_insert_with(|| {
+        let passed = plugin.begin.get_or_init(Instant::now).elapsed();
+        Moment { instructions, milliseconds: passed.as_secs_f64() * 1000.0 }
+    });
     is_new
 }

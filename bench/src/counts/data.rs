@@ -46,14 +46,23 @@ pub struct Counts {
     pub allocations: Vec<Site>,
     /// Functions of the kernel that were executed since the start of QEMU.
     pub executed: BTreeSet<String>,
-    /// Instructions since the start of QEMU, other than those of the idle task and of
-    /// the timer, at moments of the start: `decompression`
-    /// (of a bzImage), `entry` (the kernel's first instruction), `kernel`
-    /// (`start_kernel`), `program 1` to `program 4` (as they begin), `wait` (the first
-    /// wait for events, which is the server's: PID 1 makes none).
-    pub phases: BTreeMap<String, u64>,
+    /// Moments of the start: `decompression` (of a bzImage), `entry` (the kernel's first
+    /// instruction), `kernel` (`start_kernel`), `program 1` to `program 4` (as they
+    /// begin), `wait` (the first wait for events, which is the server's: PID 1 makes
+    /// none).
+    pub phases: BTreeMap<String, Moment>,
     /// Whether the system calls went through the entry point that the symbols say.
     symbols_fit: bool,
+}
+
+/// A moment of a start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+pub struct Moment {
+    /// Instructions until then, other than those of the idle task and of the timer.
+    pub instructions: u64,
+    /// Milliseconds that passed on the host since the guest began to run: while it was
+    /// counted, which takes longer.
+    pub milliseconds: f64,
 }
 
 /// What a system call cost, interrupts, softirqs and exceptions apart.

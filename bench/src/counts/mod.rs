@@ -19,7 +19,7 @@ use host::{check_interrupt, failed};
 use qemu::{Engine, Machine, Plugin};
 use tempfile::TempDir;
 
-pub use data::{CallCounts, Counts, Site, Window};
+pub use data::{CallCounts, Counts, Moment, Site, Window};
 
 /// How long the plugin may take to connect and to answer, on a busy host.
 const DEADLINE: Duration = Duration::from_secs(60);

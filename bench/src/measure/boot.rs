@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use qemu::{Clock, Start};
 
-use crate::counts::Counter;
+use crate::counts::{Counter, Moment};
 use crate::data::{Boot, Phase};
 use crate::loads::{self, Link, in_guest};
 use crate::{Subject, Tools};
@@ -73,7 +73,7 @@ fn first_phase(start: &Start) -> &'static str {
 fn counted(counter: &mut Counter, first: &str, moments: &[(&str, &str)]) -> Result<Boot> {
     let noted = counter.read()?.phases;
     let mut phases = Vec::new();
-    let (mut name, mut begin) = (first, 0);
+    let (mut name, mut begin) = (first, Moment::default());
     for (moment, next) in moments {
         // A firmware may load the kernel elsewhere than it is linked for; its first function
         // in C has the same address everywhere.
@@ -82,9 +82,13 @@ fn counted(counter: &mut Counter, first: &str, moments: &[(&str, &str)]) -> Resu
             (_, at) => at,
         };
         let Some(at) = at else { continue };
-        let passed = at.checked_sub(begin).context("the phases of a start are out of order")?;
-        phases.push(Phase { name: name.into(), instructions: passed, milliseconds: 0.0 });
+        let instructions = at.instructions.checked_sub(begin.instructions);
+        phases.push(Phase {
+            name: name.into(),
+            instructions: instructions.context("the phases of a start are out of order")?,
+            milliseconds: at.milliseconds - begin.milliseconds,
+        });
         (name, begin) = (next, *at);
     }
-    Ok(Boot { instructions: begin, phases })
+    Ok(Boot { instructions: begin.instructions, phases })
 }
