@@ -89,6 +89,12 @@ impl Table {
         self
     }
 
+    /// The same table without the rows that name something of which nothing stands there.
+    pub(crate) fn without_empty_rows(mut self) -> Self {
+        self.rows.retain(|row| row.iter().skip(1).any(|cell| !matches!(cell, Cell::Empty)));
+        self
+    }
+
     /// Whether a column holds words rather than figures.
     pub(crate) fn is_prose(&self, column: usize) -> bool {
         let cells = self.rows.iter().filter_map(|row| row.get(column));

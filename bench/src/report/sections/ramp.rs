@@ -17,6 +17,7 @@ pub(super) fn blocks(view: &View) -> Vec<Block> {
             share(point.timeouts, point)
         }),
         plot(&subjects, "Errors", "per cent of connections", |point| share(point.errors, point)),
+        plot(&subjects, "Network", "KiB per second", |point| point.network),
         plot(&subjects, "Time to a reply", "milliseconds", |point| point.reply_time),
     ];
     let mut blocks = vec![Block::Text(thesis::RAMP.to_owned()), Block::Plots(plots)];

@@ -54,7 +54,7 @@ fn cost_of(subject: &Measured, name: &str) -> Option<f64> {
 }
 
 /// Whether a measurement is of one of the nine: `close`, `read_4096`.
-fn is_of_the_nine(name: &str) -> bool {
+pub(super) fn is_of_the_nine(name: &str) -> bool {
     let call = name.split_once('_').map_or(name, |(call, _)| call);
     thesis::CALLS.contains(&call)
 }

@@ -10,30 +10,39 @@ use crate::report::document::{Block, Plot};
 use crate::report::number::change;
 use crate::report::thesis;
 
-/// A group of steps: its name in the data, its heading, and what has to be said of it.
-const GROUPS: [(&str, &str, &str); 6] = [
+/// A group of steps: its name in the data, its heading, and what has to be said of it,
+/// also by the thesis.
+const GROUPS: [(&str, &str, &[&str]); 6] = [
     (
         "packages",
         "Superfluous packages (figure 5.2)",
-        "A whole Debian before and after its superfluous packages were removed. The nine calls \
-         are those that its own lighttpd makes for a connection.",
+        &[
+            "A whole Debian before and after its superfluous packages were removed. The nine \
+             calls are those that its own lighttpd makes for a connection.",
+            thesis::PACKAGES,
+        ],
     ),
     (
         "configuration",
         "Configuration of the kernel (figure 5.3, table 5.2)",
-        "The first step is Debian's kernel against the appliance's configuration, without any \
-         change to the source. The others each take one of its decisions back.",
+        &["The first step is Debian's kernel against the appliance's configuration, without any \
+           change to the source. The others each take one of its decisions back."],
     ),
-    ("devices", "Paravirtual and emulated devices (figure 5.10)", thesis::PLATFORM),
-    ("flags", "Flags of the compiler (figure 5.4)", thesis::FLAGS),
+    ("devices", "Paravirtual and emulated devices (figure 5.10)", &[thesis::PLATFORM]),
+    ("flags", "Flags of the compiler (figure 5.4)", &[thesis::FLAGS]),
     (
         "tailoring",
         "Tailoring of the kernel's source (figures 5.7 to 5.9)",
-        "Each tailoring alone, against the configuration and what it needs of the others; then \
-         all of them together; at the end everything against Debian's kernel. The hooks of \
-         security modules need no patch today: without SECURITY they are not there.",
+        &[
+            "Each tailoring alone, against the configuration and what it needs of the others; \
+             then all of them together; at the end everything against Debian's kernel. The hooks \
+             of security modules need no patch today: without SECURITY they are not there, so \
+             that this step is the configuration against one with security modules, audit and \
+             users.",
+            thesis::TAILORING,
+        ],
     ),
-    ("kml", "The server in ring 0 (Kernel Mode Linux)", thesis::KML),
+    ("kml", "The server in ring 0 (Kernel Mode Linux)", &[thesis::KML]),
 ];
 
 pub(super) fn blocks(view: &View) -> Vec<Block> {
@@ -48,16 +57,14 @@ pub(super) fn blocks(view: &View) -> Vec<Block> {
             .to_owned(),
     )];
     let of = |group: &str| stages.iter().filter(|stage| stage.group == group).collect();
-    let mut groups: Vec<(&str, &str, Vec<&Stage>)> =
-        GROUPS.iter().map(|(group, heading, text)| (*heading, *text, of(group))).collect();
+    let mut groups: Vec<(&str, &[&str], Vec<&Stage>)> =
+        GROUPS.iter().map(|(group, heading, texts)| (*heading, *texts, of(group))).collect();
     let known = |stage: &&Stage| GROUPS.iter().any(|(group, ..)| stage.group == *group);
-    groups.push(("Other steps", "", stages.iter().filter(|stage| !known(stage)).collect()));
-    for (heading, text, stages) in groups {
+    groups.push(("Other steps", &[], stages.iter().filter(|stage| !known(stage)).collect()));
+    for (heading, texts, stages) in groups {
         let Some(first) = stages.first() else { continue };
         blocks.push(Block::Heading(heading));
-        if !text.is_empty() {
-            blocks.push(Block::Text(text.to_owned()));
-        }
+        blocks.extend(texts.iter().map(|text| Block::Text((*text).to_owned())));
         let plots =
             [plots::totals(&stages), plots::requests(view, &stages), plots::calls(view, &stages)];
         let plots: Vec<Plot> = plots.into_iter().flatten().collect();

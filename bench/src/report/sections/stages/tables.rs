@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::syscalls::is_of_the_nine;
 use super::super::{load_title, taken};
 use super::{change_of, label, sides};
 use crate::data::{Cost, Stage};
@@ -15,6 +16,7 @@ const LOADS: [&str; 2] = ["keepalive", "connect"];
 /// Every table of a group.
 pub(super) fn all(stages: &[&Stage]) -> Vec<Table> {
     let mut tables = vec![steps(stages)];
+    tables.extend(nine(stages));
     tables.extend(stages.iter().filter_map(|stage| figures(stage)));
     tables.extend(side_by_side(stages));
     tables
@@ -61,6 +63,54 @@ fn steps(stages: &[&Stage]) -> Table {
     table.without_empty_columns()
 }
 
+/// A figure of a side, with what it is.
+type Figure<'a> = (String, Box<dyn Fn(&Cost) -> Option<f64> + 'a>);
+
+/// The nine calls, each and together, and the two loads before and after each step, and
+/// at the end what changed, here and in the thesis.
+fn nine(stages: &[&Stage]) -> Option<Table> {
+    let mut stages = stages.to_vec();
+    stages.retain(|stage| !stage.before.calls.is_empty() && !stage.after.calls.is_empty());
+    let mut names: BTreeSet<&String> =
+        stages.iter().flat_map(|it| it.before.calls.keys().chain(it.after.calls.keys())).collect();
+    names.retain(|name| is_of_the_nine(name));
+    let each = names
+        .into_iter()
+        .map(|name| -> Figure { (name.clone(), Box::new(move |it| it.calls.get(name).copied())) });
+    let loads = LOADS.map(|load| -> Figure {
+        (format!("per {}", load_title(load)), Box::new(move |it| it.kernel.get(load).copied()))
+    });
+    let figures = each.chain([weighted()]).chain(loads);
+    let mut head = vec!["kernel instructions, before → after".to_owned()];
+    head.extend(stages.iter().map(|stage| label(stage)));
+    let mut table = Table::new("The nine calls with each step", head);
+    for (what, of) in figures {
+        let cells = stages.iter().map(|stage| {
+            let both = of(&stage.before).and_then(taken).zip(of(&stage.after).and_then(taken));
+            both.map_or(Cell::Empty, |(before, after)| {
+                let [before, after] = [before, after].map(|it| short(it.round()));
+                Cell::Number(format!("{before} → {after}"))
+            })
+        });
+        table.rows.push(std::iter::once(Cell::Text(what)).chain(cells).collect());
+    }
+    let here = stages.iter().map(|stage| change_of(stage));
+    let thesis = stages.iter().map(|stage| thesis::change(&stage.name).map(|it| it.percent));
+    let changes: [(&str, Vec<Option<f64>>); 2] =
+        [("change of the nine", here.collect()), ("in the thesis", thesis.collect())];
+    for (what, changes) in changes {
+        let cells =
+            changes.into_iter().map(|it| it.map_or(Cell::Empty, |it| Cell::Ratio(percent(it))));
+        table.rows.push(std::iter::once(Cell::Text(what.to_owned())).chain(cells).collect());
+    }
+    (!stages.is_empty()).then(|| table.without_empty_rows())
+}
+
+/// The total of the nine calls.
+fn weighted<'a>() -> Figure<'a> {
+    ("the nine, weighted".to_owned(), Box::new(|it| Some(it.total)))
+}
+
 /// The other figures of a step that the thesis has figures of, as in its table 5.2.
 fn figures(stage: &Stage) -> Option<Table> {
     if thesis::PAIRS.iter().all(|pair| pair.step != stage.name) {
@@ -99,9 +149,8 @@ fn figures(stage: &Stage) -> Option<Table> {
 
 /// Every side with all that was counted on it.
 fn side_by_side(stages: &[&Stage]) -> Option<Table> {
-    type Value<'a> = Box<dyn Fn(&Cost) -> Option<f64> + 'a>;
     let sides = sides(stages);
-    let mut rows: Vec<(String, Value)> = Vec::new();
+    let mut rows: Vec<Figure> = vec![weighted()];
     let of = |keys: fn(&Cost) -> Vec<&String>| -> BTreeSet<&String> {
         sides.iter().flat_map(|(_, cost)| keys(cost)).collect()
     };
@@ -132,5 +181,6 @@ fn side_by_side(stages: &[&Stage]) -> Option<Table> {
         let figures = sides.iter().map(|(_, cost)| figure(value(cost)));
         table.rows.push(std::iter::once(Cell::Text(what)).chain(figures).collect());
     }
+    let table = table.without_empty_rows();
     (!table.rows.is_empty()).then_some(table)
 }
