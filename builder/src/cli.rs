@@ -260,12 +260,20 @@ pub enum Baseline {
     StockKernelUnmitigated,
     /// Debian's kernel for every machine, of the same release
     StockGeneric,
+    /// The same without protection from the processor's faults
+    StockGenericUnmitigated,
     /// Debian 12's own cloud kernel
     #[value(name = "linux-6.1")]
     Linux61,
+    /// The same without protection from the processor's faults
+    #[value(name = "linux-6.1-unmitigated")]
+    Linux61Unmitigated,
     /// Debian 12's own kernel for every machine
     #[value(name = "linux-6.1-generic")]
     Linux61Generic,
+    /// The same without protection from the processor's faults
+    #[value(name = "linux-6.1-generic-unmitigated")]
+    Linux61GenericUnmitigated,
     /// A whole Debian with its own lighttpd and the usual services
     StockMachine,
     /// The same without what a web server does not need

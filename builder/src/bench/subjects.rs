@@ -39,8 +39,11 @@ pub(super) fn prepare(from: &Baselines, baseline: Baseline) -> Result<Result<Sub
         Baseline::StockKernel => from.stock_kernel(DebianKernel::Cloud, true),
         Baseline::StockKernelUnmitigated => from.stock_kernel(DebianKernel::Cloud, false),
         Baseline::StockGeneric => from.stock_kernel(DebianKernel::Generic, true),
+        Baseline::StockGenericUnmitigated => from.stock_kernel(DebianKernel::Generic, false),
         Baseline::Linux61 => from.stock_kernel(DebianKernel::OldCloud, true),
+        Baseline::Linux61Unmitigated => from.stock_kernel(DebianKernel::OldCloud, false),
         Baseline::Linux61Generic => from.stock_kernel(DebianKernel::OldGeneric, true),
+        Baseline::Linux61GenericUnmitigated => from.stock_kernel(DebianKernel::OldGeneric, false),
         Baseline::StockMachine => from.stock_machine(Packages::Plain),
         Baseline::StockMachinePruned => from.stock_machine(Packages::Pruned),
     };
