@@ -123,7 +123,8 @@ pub(super) fn facts(environment: &Environment) -> Vec<(&'static str, String)> {
     facts.into_iter().filter(|(_, value)| !value.is_empty()).collect()
 }
 
-fn partial(report: &Report) -> Vec<String> {
+/// What of a report is not complete, and why.
+pub(super) fn partial(report: &Report) -> Vec<String> {
     let of_subjects = report.subjects.iter().flat_map(|subject| {
         subject.partial.iter().map(|reason| format!("{}: {reason}", subject.name))
     });

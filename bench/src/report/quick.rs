@@ -2,16 +2,22 @@
 
 use serde_json::{Map, Value, json};
 
+use super::outline::partial;
 use crate::data::{Measured, Report, Requests};
 
 /// The figures of the first subject, and under `baseline` the same of the reference
 /// where it was measured. All are guest instructions, except exits; what was not
-/// measured is left out. `softirqs` is what ran inside a call, beside its own.
+/// measured is left out, and `partial` says why. `softirqs` is what ran inside a call,
+/// beside its own.
 pub fn object(report: &Report) -> Value {
     let Some(own) = report.own() else { return json!({}) };
     let mut object = subject(own);
     if let Some(reference) = report.baseline() {
         object.insert("baseline".to_owned(), subject(reference).into());
+    }
+    let partial = partial(report);
+    if !partial.is_empty() {
+        object.insert("partial".to_owned(), partial.into());
     }
     object.into()
 }

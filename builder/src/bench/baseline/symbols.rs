@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bench::Support;
+use bench::measure::FREE_PAGES;
 use host::{Command, Job, digest_file, failed, write_atomically};
 use initramfs::Tree;
 use qemu::{Clock, Engine, Guest, Machine, Network, Start};
@@ -87,13 +88,14 @@ fn unpack_busybox(job: &Job, package: &Path) -> Result<Vec<u8>> {
 }
 
 /// What the guest runs once its modules are loaded: with this shell, and with this
-/// before the name of each tool. It then waits to be ended by whoever reads the list:
+/// before the name of each tool. Beside the functions it lists where the kernel counts
+/// its pages. It then waits to be ended by whoever reads the list:
 /// what a machine that switches itself off has not yet sent is lost.
 pub(super) fn script(shell: &str, tool: &str) -> String {
     format!(
         "#!{shell}\n\
          test -e /proc/modules || {tool}mount -t proc proc /proc\n\
-         {tool}grep -i ' [tw] ' /proc/kallsyms >/run/symbols\n\
+         {tool}grep -e ' [tTwW] ' -e ' {FREE_PAGES}$' /proc/kallsyms >/run/symbols\n\
          functions=$({tool}wc -l </run/symbols)\n\
          echo \"{BEGIN} $functions functions, $({tool}wc -l </proc/modules) modules\"\n\
          {tool}cat /run/symbols\n\

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use bench::data::{Report, Stage, StageRun};
-use host::{Interrupted, check_interrupt};
+use host::{Interrupted, check_interrupt, failed};
 
 use super::PLACE;
 use super::environment::{environment, network};
@@ -43,9 +43,10 @@ pub(super) fn command(groups: &[StageGroup], args: &BenchArgs) -> Result<ExitCod
     let mut ended = Ok(());
     for group in chosen(groups) {
         let mut run = StageRun { environment: environment.clone(), ..StageRun::default() };
-        ended = measure(&bench, group, &mut run, &mut report);
-        if let Err(error) = &ended {
-            run.partial.push(match error.is::<Interrupted>() {
+        let measured = measure(&bench, group, &mut run, &mut report);
+        let is_interrupted = measured.as_ref().is_err_and(|error| error.is::<Interrupted>());
+        if let Err(error) = &measured {
+            run.partial.push(match is_interrupted {
                 true => "the run was interrupted".into(),
                 false => format!("{error:#}"),
             });
@@ -53,7 +54,8 @@ pub(super) fn command(groups: &[StageGroup], args: &BenchArgs) -> Result<ExitCod
         run.kernel = bench.release();
         report.stage_runs.insert(groups::name(group).into(), run);
         bench::report::write(&report, &place)?;
-        if ended.is_err() {
+        ended = ended.and(measured);
+        if is_interrupted {
             break;
         }
     }
@@ -110,6 +112,12 @@ fn measure(
         }
         Ok(())
     });
+    if measured.is_empty() && ended.is_ok() {
+        let why = run.partial.pop().unwrap_or_else(|| "there is none".into());
+        return Err(
+            failed(format!("no step of {name} could be measured; the last one: {why}")).into()
+        );
+    }
     merge(report, name, measured, ended.is_ok());
     ended
 }
