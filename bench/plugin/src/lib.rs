@@ -8,6 +8,7 @@ mod cells;
 mod control;
 mod decode;
 mod ffi;
+mod polling;
 mod snapshot;
 mod symbols;
 mod tracker;
@@ -55,6 +56,11 @@ pub(crate) struct Plugin {
 impl Plugin {
     fn get() -> Option<&'static Self> {
         PLUGIN.get()
+    }
+
+    /// Whether a moment of the start has come.
+    fn has_come(&self, moment: &str) -> bool {
+        self.phases.lock().unwrap_or_else(PoisonError::into_inner).contains_key(moment)
     }
 
     /// The counters that the tracker looks at.

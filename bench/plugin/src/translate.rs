@@ -11,6 +11,7 @@ use crate::Plugin;
 use crate::cells::{Cell, EXITS, MEMORY};
 use crate::decode::{Kind, kind};
 use crate::ffi::*;
+use crate::polling;
 use crate::symbols::{KERNEL, Symbols};
 use crate::tracker::{Nested, Now};
 
@@ -115,10 +116,15 @@ pub(crate) fn events(symbols: &Symbols) -> HashMap<u64, Event> {
 pub(crate) extern "C" fn translated(_: qemu_plugin_id_t, block: *mut qemu_plugin_tb) {
     let Some(plugin) = Plugin::get() else { return };
     plugin.begin.get_or_init(Instant::now);
+    let is_firmware = !plugin.has_come("kernel");
     // SAFETY: QEMU's block and its instructions live during this call.
     unsafe {
         for index in 0..qemu_plugin_tb_n_insns(block) {
-            instruction(plugin, qemu_plugin_tb_get_insn(block, index));
+            let insn = qemu_plugin_tb_get_insn(block, index);
+            instruction(plugin, insn);
+            if is_firmware {
+                polling::look_after(insn);
+            }
         }
     }
 }
@@ -253,7 +259,7 @@ unsafe fn add(insn: *mut qemu_plugin_insn, cell: &'static Cell) {
     }
 }
 
-unsafe fn exec(
+pub(crate) unsafe fn exec(
     insn: *mut qemu_plugin_insn,
     callback: extern "C" fn(c_uint, *mut c_void),
     data: *mut c_void,
@@ -262,7 +268,7 @@ unsafe fn exec(
     unsafe { qemu_plugin_register_vcpu_insn_exec_cb(insn, callback, QEMU_PLUGIN_CB_NO_REGS, data) }
 }
 
-unsafe fn mem(
+pub(crate) unsafe fn mem(
     insn: *mut qemu_plugin_insn,
     callback: extern "C" fn(c_uint, qemu_plugin_meminfo_t, u64, *mut c_void),
 ) {

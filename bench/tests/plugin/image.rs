@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use bench::counts::{COMMAND_LINE, Counter, Counts};
-use bench::data::{Boot, Phase};
+use bench::data::Phase;
 use bench::loads::Link;
 use bench::{Subject, Tools, measure};
 use qemu::{
@@ -27,8 +27,6 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
 
 /// How much two starts may differ.
 const TOLERANCE: f64 = 0.001;
-/// The same behind a firmware, which does not leave the machine in the same state.
-const BEHIND_FIRMWARE: f64 = 0.005;
 /// The page of the image that is asked for.
 const PAGE: &str = "../examples/hello/site/index.html";
 /// Moments of a start that this kernel goes through, in their order.
@@ -76,9 +74,8 @@ fn disk_starts(image: &Path) -> Result<()> {
         ensure!(names.ends_with(&["kernel", "PID 1", "server"]), "{names:?}");
         let is_sound = |it: &Phase| it.instructions > 100_000 && it.milliseconds > 0.0;
         ensure!(one.phases.iter().all(is_sound), "{one:?}");
-        let behind = |boot: &Boot| boot.instructions - boot.phases[0].instructions;
-        let (one, two) = (behind(&one), behind(&two));
-        ensure!(one.abs_diff(two) as f64 <= BEHIND_FIRMWARE * one as f64, "{one} and {two}");
+        let (one, two) = (one.instructions, two.instructions);
+        ensure!(one.abs_diff(two) as f64 <= TOLERANCE * one as f64, "{one} and {two}");
     }
     Ok(())
 }
