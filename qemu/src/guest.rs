@@ -168,10 +168,11 @@ impl Guest {
         let said = self.errors.take().and_then(|errors| errors.join().ok()).unwrap_or_default();
         match said.trim() {
             "" => error.context(starting(QEMU)),
-            said if self.in_namespace => failed(format!("QEMU did not start: {said}"))
-                .hint("its network, a tap in a network namespace, takes root")
-                .into(),
-            said => failed(format!("QEMU did not start: {said}")).into(),
+            said => {
+                let problem = failed(format!("QEMU did not start: {said}"));
+                let hint = remedy(said, self.in_namespace);
+                hint.into_iter().fold(problem, host::Problem::hint).into()
+            }
         }
     }
 
@@ -429,6 +430,24 @@ fn ended(cause: Option<&str>, status: ExitStatus, said: &str) -> Ended {
     }
 }
 
+/// What may help when QEMU, or what makes its network, says this and ends.
+fn remedy(said: &str, in_namespace: bool) -> Option<&'static str> {
+    if said.contains("-plugin") {
+        return Some(
+            "this QEMU was built without plugins, by which instructions are counted; that of \
+             Debian's package qemu-system-x86 has them",
+        );
+    }
+    if said.contains("plugin requires API version") {
+        return Some(
+            "this QEMU loads plugins of other versions only; 7.2 is the one that was tried",
+        );
+    }
+    let is_of_network = !said.starts_with(QEMU) || said.contains("/dev/net/tun");
+    (in_namespace && is_of_network)
+        .then_some("its network, a tap in a network namespace, takes root")
+}
+
 fn starting(program: &str) -> String {
     format!("starting `{program}`")
 }
@@ -443,6 +462,20 @@ fn read_all(mut stream: impl Read) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_remedy_is_for_what_was_said() {
+        let of = |said: &str| remedy(said, true).unwrap_or_default();
+        assert!(of("unshare: unshare failed: Operation not permitted").contains("takes root"));
+        let tap = "qemu-system-x86_64: could not open /dev/net/tun: Operation not permitted";
+        assert!(of(tap).contains("takes root"));
+        assert!(of("qemu-system-x86_64: -plugin: invalid option").contains("without plugins"));
+        let other = "qemu-system-x86_64: Could not load plugin x.so: plugin requires API version 1, \
+                     but this QEMU supports only a minimum version of 2";
+        assert!(of(other).contains("other versions"));
+        assert_eq!(of("qemu-system-x86_64: cannot set up guest memory"), "");
+        assert_eq!(remedy("unshare failed", false), None);
+    }
 
     #[test]
     fn the_time_of_a_process_is_found_behind_its_name() {

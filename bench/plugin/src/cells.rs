@@ -48,6 +48,10 @@ pub(crate) struct Cells {
     pub rep_bytes: Cell,
     /// `syscall` in the lower half of the addresses.
     pub syscalls: Cell,
+    /// Calls in the kernel's code from one function to the beginning of another.
+    pub fitting: Cell,
+    /// Those that lead into the middle of another.
+    pub strays: Cell,
     /// Where on the stack lies the address that the softirqs which run now return to;
     /// 0 while none run.
     pub softirq: Cell,
@@ -66,6 +70,8 @@ impl Cells {
             user: Cell::new(),
             rep_bytes: Cell::new(),
             syscalls: Cell::new(),
+            fitting: Cell::new(),
+            strays: Cell::new(),
             softirq: Cell::new(),
             exits: [const { Cell::new() }; EXITS.len()],
             functions: cells(),

@@ -3,7 +3,8 @@
 //! ```text
 //! count    -> the instructions since the start of QEMU
 //! work     -> those that no wait is part of, and whether the guest waits: `N idle`
-//! phases   -> the moments of the start that have come, with commas between
+//! phases   -> whether the symbols fit the kernel, and the moments of the start that
+//!             have come, with commas between: `true entry,kernel`
 //! start    -> ok: counting begins at zero
 //! lap      -> ok: a lap ends here and another one begins; `start` begins the first
 //! stop     -> ok: what was counted stays as it is
@@ -17,7 +18,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::PoisonError;
 
 use crate::Plugin;
-use crate::snapshot::{Difference, Snapshot};
+use crate::snapshot::{Difference, Snapshot, symbols_fit};
 
 pub(crate) fn serve(stream: UnixStream) {
     let Ok(mut answers) = stream.try_clone() else { return };
@@ -53,7 +54,8 @@ impl Meter {
             }
             "phases" => {
                 let phases = plugin.phases.lock().unwrap_or_else(PoisonError::into_inner);
-                phases.keys().copied().collect::<Vec<_>>().join(",")
+                let names: Vec<&str> = phases.keys().copied().collect();
+                format!("{} {}", symbols_fit(plugin), names.join(","))
             }
             "start" => {
                 let from = Snapshot::take(plugin);

@@ -181,9 +181,17 @@ impl Difference {
     }
 }
 
-/// Whether the symbols are those of the kernel: every `syscall` of a program is
-/// followed by its entry point; one may be between the two just now.
-fn symbols_fit(plugin: &Plugin) -> bool {
+/// How many calls that stray say nothing: assembly has some.
+const FEW_STRAYS: u64 = 20;
+
+/// Whether the symbols are those of the kernel: all but few of its calls lead to where a
+/// function begins, and every `syscall` of a program is followed by its entry point; one
+/// may be between the two just now.
+pub(crate) fn symbols_fit(plugin: &Plugin) -> bool {
+    let (fitting, strays) = (plugin.cells.fitting.get(), plugin.cells.strays.get());
+    if strays > FEW_STRAYS && strays > fitting / 20 {
+        return false;
+    }
     let entry = plugin.symbols.address("entry_SYSCALL_64").and_then(|at| plugin.symbols.index(at));
     let entered = entry.map_or(0, |index| plugin.cells.entries[index].get());
     plugin.cells.syscalls.get() <= entered + 1

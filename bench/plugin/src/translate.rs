@@ -77,6 +77,9 @@ const PROGRAMS: [&str; 4] = ["program 1", "program 2", "program 3", "program 4"]
 
 /// Where the kernel is linked, less where it is loaded (`__START_KERNEL_map`).
 const LINKED: u64 = 0xffff_ffff_8000_0000;
+/// Where its modules begin, of which not every list of symbols has the places
+/// (`MODULES_VADDR` in arch/x86/include/asm/pgtable_64_types.h).
+const MODULES: u64 = 0xffff_ffff_c000_0000;
 /// Where boot loaders put the part of a bzImage that unpacks it.
 const DECOMPRESSOR: u64 = 0x10_0000;
 
@@ -168,11 +171,32 @@ unsafe fn instruction(plugin: &'static Plugin, insn: *mut qemu_plugin_insn) {
             }
             Kind::Mark(mark) => exec(insn, on_mark, mark as usize as *mut c_void),
             Kind::NearCall(offset) | Kind::Jump(offset) => {
-                branch(plugin, insn, function, target(address, size, offset));
+                let target = target(address, size, offset);
+                branch(plugin, insn, function, target);
+                if matches!(kind, Kind::NearCall(_)) {
+                    compare(plugin, function, target);
+                }
             }
             _ => {}
         }
-        let Some(index) = function else { return };
+        if let Some(index) = function {
+            of_kernel(plugin, insn, kind, index);
+        }
+    }
+}
+
+/// What an instruction of the kernel is watched for beyond being counted.
+unsafe fn of_kernel(
+    plugin: &'static Plugin,
+    insn: *mut qemu_plugin_insn,
+    kind: Kind,
+    index: usize,
+) {
+    // SAFETY: as for the caller.
+    unsafe {
+        let address = qemu_plugin_insn_vaddr(insn);
+        let size = qemu_plugin_insn_size(insn);
+        let bytes = std::slice::from_raw_parts(qemu_plugin_insn_data(insn), size);
         if plugin.symbols.start(index) == address {
             add(insn, &plugin.cells.entries[index]);
         }
@@ -224,6 +248,16 @@ fn cell_of(exit: &str) -> Option<usize> {
 
 fn is_push_or_pop(bytes: &[u8]) -> bool {
     matches!(bytes, [0x50..=0x5f] | [0x41, 0x50..=0x5f])
+}
+
+/// Notes whether a call in the kernel leads to where a function begins, as the symbols
+/// have it.
+fn compare(plugin: &Plugin, caller: Option<usize>, target: u64) {
+    let Some(callee) = plugin.symbols.index(target).filter(|_| target < MODULES) else { return };
+    if caller.is_some_and(|caller| caller != callee) {
+        let begins = plugin.symbols.start(callee) == target;
+        if begins { &plugin.cells.fitting } else { &plugin.cells.strays }.add(1);
+    }
 }
 
 unsafe fn branch(

@@ -51,8 +51,8 @@ pub struct Counts {
     /// begin), `wait` (the first wait for events, which is the server's: PID 1 makes
     /// none).
     pub phases: BTreeMap<String, Moment>,
-    /// Whether the system calls went through the entry point that the symbols say.
-    symbols_fit: bool,
+    /// Whether the symbols are those of the kernel that ran.
+    pub(super) symbols_fit: bool,
 }
 
 /// A moment of a start.
@@ -99,17 +99,17 @@ pub struct Window {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Site(pub String, pub String, pub u64);
 
-impl Counts {
-    /// Sees whether the symbols are the kernel's.
-    pub(super) fn check(&self) -> Result<()> {
-        if self.symbols_fit {
-            return Ok(());
-        }
-        Err(failed("the guest's kernel is none of the System.map that was given")
-            .hint("give the one that was made with the kernel")
-            .into())
+/// Sees whether the symbols are the kernel's.
+pub(super) fn check(symbols_fit: bool) -> Result<()> {
+    if symbols_fit {
+        return Ok(());
     }
+    Err(failed("the kernel that runs is not the one that the System.map was made with")
+        .hint("put the System.map of that build there, or build again")
+        .into())
+}
 
+impl Counts {
     /// Instructions of the kernel that belong to what it was asked for: all but the
     /// timer's and the idle task's. Packets that come while it idles are among them.
     pub fn of_requests(&self) -> u64 {

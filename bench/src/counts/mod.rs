@@ -98,10 +98,12 @@ impl Counter {
     /// Whether a moment of the start has come, by its name in [`Counts::phases`].
     ///
     /// # Errors
-    /// As [`Counter::start`].
+    /// As [`Counter::read`].
     pub fn has_come(&mut self, moment: &str) -> Result<bool> {
         let answer = self.ask("phases")?;
-        Ok(answer.split(',').any(|name| name == moment))
+        let (fits, names) = answer.split_once(' ').unwrap_or((&answer, ""));
+        data::check(fits == "true")?;
+        Ok(names.split(',').any(|name| name == moment))
     }
 
     /// What was counted.
@@ -115,7 +117,7 @@ impl Counter {
     fn counts(&mut self, word: &str) -> Result<Counts> {
         let answer = self.ask(word)?;
         let counts: Counts = serde_json::from_str(&answer).context("reading the counts")?;
-        counts.check()?;
+        data::check(counts.symbols_fit)?;
         Ok(counts)
     }
 

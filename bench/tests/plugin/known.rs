@@ -22,6 +22,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("symbols_of_another_kernel_are_told", other_symbols),
     ("a_guest_that_has_ended_is_told", ended),
     ("a_plugin_that_is_none_is_told", no_plugin),
+    ("a_plugin_of_another_version_is_told", other_version),
     ("a_machine_with_kvm_cannot_be_counted", kvm),
 ];
 
@@ -187,6 +188,19 @@ fn no_plugin() -> Result<()> {
     let bare = Bare { plugin: "/usr/lib/os-release".into(), ..Bare::new()? };
     let error = bare.boot(Clock::Real).err().context("it was started")?;
     ensure!(format!("{error:#}").contains("plugin"), "{error:#}");
+    Ok(())
+}
+
+fn other_version() -> Result<()> {
+    let bare = Bare::new()?;
+    let dir = tempfile::tempdir()?;
+    let (source, plugin) = (dir.path().join("plugin.c"), dir.path().join("plugin.so"));
+    fs::write(&source, "int qemu_plugin_version = 99; int qemu_plugin_install;")?;
+    Command::new("gcc").args(["-shared", "-fPIC", "-o"]).args([&plugin, &source]).run()?;
+    let error = Bare { plugin, ..bare }.boot(Clock::Real).err().context("it was started")?;
+    let hint = error.downcast_ref::<host::Problem>().and_then(|it| it.hint.clone());
+    ensure!(format!("{error:#}").contains("API version 99"), "{error:#}");
+    ensure!(hint.is_some_and(|hint| hint.contains("other versions")), "{error:#}");
     Ok(())
 }
 

@@ -27,6 +27,7 @@ const RATES: Rates = Rates { first: 100, step: 200, last: 2000, ceiling: 2000, s
 /// not with the same bytes each time. What was measured before is kept.
 pub(super) fn command(url: &str, args: &BenchArgs) -> Result<ExitCode> {
     let target = Target::at(url)?;
+    loads::check_httperf()?;
     let progress = Progress::new(false);
     let link = loads::network_choice();
     let mut environment = environment(&link, run::accelerator()?.engine)?;
