@@ -19,8 +19,10 @@ use std::time::Duration;
 use crate::ffi::*;
 use crate::translate::{exec, mem};
 
-/// How long a disk gets, on a busy host. There are some hundred and fifty such rests.
-const REST: Duration = Duration::from_millis(10);
+/// A rest is so many naps: on a busy host each is late, as the disk is. There are some
+/// hundred and fifty such rests.
+const NAPS: u32 = 20;
+const NAP: Duration = Duration::from_micros(500);
 /// What QEMU's names of the places begin with that take the word of work
 /// (hw/virtio/virtio-pci.c).
 const PLACE: &[u8] = b"virtio-pci-notify";
@@ -59,7 +61,7 @@ extern "C" fn on_store(_: c_uint, info: qemu_plugin_meminfo_t, address: u64, _: 
         }
         let name = qemu_plugin_hwaddr_device_name(place);
         if !name.is_null() && CStr::from_ptr(name).to_bytes().starts_with(PLACE) {
-            thread::sleep(REST);
+            rest();
         }
     }
 }
@@ -70,6 +72,10 @@ extern "C" fn on_out(_: c_uint, _: *mut c_void) {
 
 extern "C" fn on_in(_: c_uint, _: *mut c_void) {
     if IS_TOLD.swap(false, Ordering::Relaxed) {
-        thread::sleep(REST);
+        rest();
     }
+}
+
+fn rest() {
+    (0..NAPS).for_each(|_| thread::sleep(NAP));
 }
