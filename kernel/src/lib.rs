@@ -27,6 +27,7 @@ mod symbol;
 mod tailor;
 mod toolchain;
 mod tree;
+mod upstream;
 
 pub use compile::{Compile, compile};
 pub use configure::{Configuration, configure};

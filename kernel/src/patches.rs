@@ -12,10 +12,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use host::{Command, Problem, failed};
+use host::{Command, Problem, StagedDir, failed};
 
 use crate::tailor::{OPTIONS, Tailor};
 use crate::tree;
+use crate::upstream::Upstream;
+
+/// Where files are patched before the tree gets them.
+const PATCHED: &str = ".patching";
 
 /// Directories of `NNNN-name.patch` files in the form of `git format-patch`.
 #[derive(Clone, Copy, Debug)]
@@ -32,34 +36,38 @@ pub struct Patches<'a> {
 struct Patch {
     /// Its file name.
     name: String,
+    /// What of it is applied, if anything.
     text: String,
-    /// Whether it belongs to a measure that is not taken.
-    is_left_out: bool,
 }
 
 impl Patches<'_> {
-    /// Applies them to an unpacked source, those of a directory in the order of their names.
+    /// Makes an unpacked source what it is with them, whichever patches it had before;
+    /// they are applied in the order of their names, one directory after the other. No
+    /// file is written that stays as it is.
     ///
     /// # Errors
     /// Failed when one does not apply exactly: with its name, the hunk, and the
-    /// release that it was tested with.
+    /// release that it was tested with. The source is then as it was.
     pub fn apply(&self, tree: &Path, log: &Path) -> Result<()> {
-        let mut own = BTreeSet::new();
-        for patch in self.read()? {
-            own.extend(patch.parts().filter(|part| is_new(part)).map(path_of).map(str::to_owned));
-            let wanted = |part: &&str| !patch.is_left_out || own.contains(path_of(part));
-            let text: String = patch.parts().filter(wanted).collect();
-            if !text.is_empty() {
-                apply(&text, tree, log)
-                    .with_context(|| format!("applying {}", patch.name))?
-                    .map_err(|hunks| self.misfit(&patch.name, &hunks, tree, log))?;
-            }
+        let patches = self.read()?;
+        let parts = patches.iter().flat_map(|patch| parts(&patch.text));
+        let paths: BTreeSet<String> = parts.map(path_of).map(str::to_owned).collect();
+        let mut upstream = Upstream::of(tree)?;
+        upstream.keep(&paths)?;
+        let staged = StagedDir::new(&tree.join(PATCHED))?;
+        upstream.copy(&paths, staged.path())?;
+        for patch in patches.iter().filter(|patch| !patch.text.is_empty()) {
+            apply(&patch.text, staged.path(), log)
+                .with_context(|| format!("applying {}", patch.name))?
+                .map_err(|hunks| self.misfit(&patch.name, &hunks, tree, log))?;
         }
-        Ok(())
+        upstream.replace(&paths, staged.path())
     }
 
+    /// The patches, each with what of it is applied.
     fn read(&self) -> Result<Vec<Patch>> {
         let mut patches = Vec::new();
+        let mut own = BTreeSet::new();
         for dir in self.dirs {
             let mut files: Vec<PathBuf> = Vec::new();
             for entry in dir.read_dir().with_context(|| self.reading(dir))? {
@@ -70,20 +78,25 @@ impl Patches<'_> {
             }
             files.sort();
             for file in files {
-                patches.push(self.read_one(&file)?);
+                patches.push(self.read_one(&file, &mut own)?);
             }
         }
         Ok(patches)
     }
 
-    fn read_one(&self, path: &Path) -> Result<Patch> {
+    /// Reads a patch; `own` are the files that the series has made so far.
+    fn read_one(&self, path: &Path, own: &mut BTreeSet<String>) -> Result<Patch> {
         let text = fs::read_to_string(path).with_context(|| self.reading(path))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let is_off = |name: &str| {
             let mut options = OPTIONS.iter().filter(|option| option.patch == name).peekable();
             options.peek().is_some() && options.all(|option| !self.tailor.has(option.measure))
         };
-        Ok(Patch { is_left_out: is_off(&name), name, text })
+        own.extend(parts(&text).filter(|part| is_new(part)).map(path_of).map(str::to_owned));
+        let is_left_out = is_off(&name);
+        let wanted = |part: &&str| !is_left_out || own.contains(path_of(part));
+        let text = parts(&text).filter(wanted).collect();
+        Ok(Patch { name, text })
     }
 
     fn reading(&self, path: &Path) -> String {
@@ -107,17 +120,15 @@ impl Patches<'_> {
     }
 }
 
-impl Patch {
-    /// The parts of the patch, one for each file; its text is in none of them.
-    fn parts(&self) -> impl Iterator<Item = &str> {
-        const START: &str = "diff --git a/";
-        let starts = self.text.match_indices(START).map(|(at, _)| at);
-        let mut starts: Vec<usize> =
-            starts.filter(|at| *at == 0 || self.text.as_bytes()[at - 1] == b'\n').collect();
-        starts.push(self.text.len());
-        let ranges: Vec<_> = starts.windows(2).map(|pair| pair[0]..pair[1]).collect();
-        ranges.into_iter().map(|range| &self.text[range])
-    }
+/// The parts of a patch, one for each file; what it says before is in none of them.
+fn parts(patch: &str) -> impl Iterator<Item = &str> {
+    const START: &str = "diff --git a/";
+    let starts = patch.match_indices(START).map(|(at, _)| at);
+    let mut starts: Vec<usize> =
+        starts.filter(|at| *at == 0 || patch.as_bytes()[at - 1] == b'\n').collect();
+    starts.push(patch.len());
+    let ranges: Vec<_> = starts.windows(2).map(|pair| pair[0]..pair[1]).collect();
+    ranges.into_iter().map(|range| &patch[range])
 }
 
 /// Whether a part makes its file.
@@ -167,6 +178,8 @@ fn failures(said: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     const FILE: &str = "1\n2\n3\n4\n5\n6\n7\n8\n9\n";
@@ -220,6 +233,37 @@ mod tests {
         let second = PATCH.replace("+five", "+V").replace("-5", "-five");
         let bench = Bench::new(FILE, &[("0002-v.patch", &second), ("0001-five.patch", PATCH)]);
         assert_eq!(bench.apply(Tailor::default()).unwrap().0, FILE.replace('5', "V"));
+    }
+
+    #[test]
+    fn a_source_follows_its_patches() {
+        let other = "diff --git a/dir/other b/dir/other\n--- a/dir/other\n+++ b/dir/other\n\
+            @@ -1 +1 @@\n-a\n+b\n";
+        let patches = [("1.patch", PATCH), ("2.patch", MENU), ("3.patch", other)];
+        let bench = Bench::new(FILE, &patches);
+        let path = |name: &str| bench.dir.path().join(name);
+        let read = |name: &str| fs::read_to_string(path("tree/dir").join(name)).unwrap();
+        let written = |name: &str| path("tree/dir").join(name).metadata().unwrap().ino();
+        fs::write(path("tree/dir/other"), "a\n").unwrap();
+        bench.apply(Tailor::default()).unwrap();
+        assert_eq!(read("other"), "b\n");
+
+        let before = written("other");
+        fs::write(path("patches/1.patch"), PATCH.replace("+five", "+V")).unwrap();
+        fs::remove_file(path("patches/2.patch")).unwrap();
+        bench.apply(Tailor::default()).unwrap();
+        assert_eq!(read("file"), FILE.replace('5', "V"));
+        assert_eq!(written("other"), before, "what stays was written again");
+        assert!(!path("tree/menu").exists(), "what no patch makes any more is still there");
+
+        fs::write(path("patches/1.patch"), PATCH.replace("-5", "-6")).unwrap();
+        bench.failure(Tailor::default());
+        assert_eq!(read("file"), FILE.replace('5', "V"), "a patch that fails changed the tree");
+
+        fs::remove_file(path("patches/1.patch")).unwrap();
+        fs::remove_file(path("patches/3.patch")).unwrap();
+        bench.apply(Tailor::default()).unwrap();
+        assert_eq!((read("file"), read("other")), (FILE.to_owned(), "a\n".to_owned()));
     }
 
     #[test]

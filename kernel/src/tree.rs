@@ -1,4 +1,4 @@
-//! The source tree: unpacked once, with our patches applied.
+//! The source tree: unpacked once, then patched as it is wanted.
 
 use std::fs;
 use std::path::Path;
@@ -7,23 +7,16 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use host::{Command, StagedDir, refused};
 
-use crate::patches::Patches;
-
 /// Unpacking takes ten seconds on a disk of today.
 const UNPACK_DEADLINE: Duration = Duration::from_secs(30 * 60);
 
-/// Unpacks a tarball of the kernel into `tree` and applies the patches. A tree that
-/// is there stays as it is: the caller names it after what goes into it. What is
-/// interrupted leaves nothing that counts.
+/// Unpacks a tarball of the kernel into `tree`. What is interrupted leaves nothing that
+/// counts.
 ///
 /// # Errors
-/// Refused when the tarball holds no kernel; failed when it cannot be unpacked or
-/// a patch does not apply exactly.
-pub fn unpack(tarball: &Path, patches: &Patches, tree: &Path, log: &Path) -> Result<()> {
+/// Refused when the tarball holds no kernel; failed when it cannot be unpacked.
+pub fn unpack(tarball: &Path, tree: &Path, log: &Path) -> Result<()> {
     check_name(tree)?;
-    if tree.exists() {
-        return Ok(());
-    }
     let staged = StagedDir::new(tree)?;
     Command::new("tar")
         .args(["--extract", "--strip-components=1", "--no-same-owner", "--file"])
@@ -39,7 +32,6 @@ pub fn unpack(tarball: &Path, patches: &Patches, tree: &Path, log: &Path) -> Res
             .hint("give a tarball of the kernel, whose files are below one directory")
             .into());
     }
-    patches.apply(staged.path(), log)?;
     staged.commit()
 }
 
@@ -83,9 +75,7 @@ mod tests {
         fs::create_dir_all(path("linux-1/dir")).unwrap();
         let tar = ["--create", "--file=kernel.tar", "linux-1"];
         Command::new("tar").args(tar).current_dir(dir.path()).run().unwrap();
-        let dirs = [dir.path()];
-        let patches = Patches { dirs: &dirs, tailor: Default::default(), tested: "6.12.1" };
-        let error = unpack(&path("kernel.tar"), &patches, &path("tree"), &path("log")).unwrap_err();
+        let error = unpack(&path("kernel.tar"), &path("tree"), &path("log")).unwrap_err();
         assert!(error.to_string().ends_with("holds no Linux source"), "{error}");
         let mut names = dir.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name());
         assert!(names.all(|name| !name.to_string_lossy().contains("tree")), "half a tree is left");

@@ -13,9 +13,6 @@ use crate::home;
 use crate::manifest::SourceRecord;
 use crate::sources::Source;
 
-/// The input of those kernels only that run their server in ring 0.
-const KML_PATCHES: &str = "patches for ring 0";
-
 /// A compiled kernel.
 pub(super) struct Built {
     /// The directory with `vmlinuz`, `vmlinux`, `System.map`, `kernel.config`.
@@ -72,7 +69,7 @@ impl<'a> Recipe<'a> {
         inputs.insert("patches".into(), digest(&patches[0])?.to_string());
         if plan.needs.kml {
             let dir = home::repository().join("kernel/patches-kml");
-            inputs.insert(KML_PATCHES.into(), digest(&dir)?.to_string());
+            inputs.insert("patches for ring 0".into(), digest(&dir)?.to_string());
             patches.push(dir);
         }
         let applied: Vec<&str> = plan.needs.tailor.options().map(|option| option.patch).collect();
@@ -88,23 +85,25 @@ impl<'a> Recipe<'a> {
         Ok(Self { source, patches, requested, inputs })
     }
 
-    /// The unpacked and patched tree, which is ours while we hold the lock.
+    /// The unpacked and patched tree, which is ours while we hold the lock. All kernels
+    /// of a source share one, those that run their server in ring 0 another, as the
+    /// headers that they change are everywhere.
     fn tree(&self, bench: &Bench) -> Result<(PathBuf, Lock)> {
         let lock = bench.cache.lock("work/kernel", bench.progress)?;
-        let names = ["source", "patches", "tailored", KML_PATCHES];
-        let given = self.inputs.iter().filter(|(name, _)| names.contains(&name.as_str()));
-        let name: Inputs = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let needs = &bench.plan.kernel.needs;
+        let ring = if needs.kml { "0" } else { "3" };
+        let name = [("source", self.source.key()), ("ring", ring.into())];
+        let name: Inputs = name.map(|(name, value)| (name.to_owned(), value)).into();
         let tree = bench.cache.root().join("work/kernel").join(key(&name));
+        let log = bench.cache.log("kernel-source");
         if !tree.exists() {
             let line = bench.progress.begin("unpack the kernel's source");
-            let tarball = self.source.verified()?;
-            let tested = self.source.tested_version();
-            let tailor = bench.plan.kernel.needs.tailor;
-            let dirs: Vec<&Path> = self.patches.iter().map(PathBuf::as_path).collect();
-            let patches = Patches { dirs: &dirs, tailor, tested };
-            kernel::unpack(tarball, &patches, &tree, &bench.cache.log("kernel-source"))?;
+            kernel::unpack(self.source.verified()?, &tree, &log)?;
             line.done();
         }
+        let dirs: Vec<&Path> = self.patches.iter().map(PathBuf::as_path).collect();
+        let tested = self.source.tested_version();
+        Patches { dirs: &dirs, tailor: needs.tailor, tested }.apply(&tree, &log)?;
         Ok((tree, lock))
     }
 
