@@ -17,7 +17,11 @@ const TESTS: &[(&str, Test)] = &[
     ("what_is_left_out_leaves_the_kernels_files_alone", what_is_left_out_changes_nothing),
     ("a_changed_line_is_told", a_changed_line_is_told),
     ("checkpatch_is_content", checkpatch_is_content),
+    ("the_way_to_ring_0_is_short", the_way_to_ring_0_is_short),
 ];
+
+/// How many lines of code the patches for ring 0 may add: somebody has to verify them.
+const KML_LINES: usize = 450;
 
 /// The kernel's own judge of patches and what it reads.
 const CHECKPATCH: &[&str] =
@@ -185,6 +189,22 @@ fn a_changed_line_is_told(source: &Source) -> Result<(), Failed> {
         return Err(told.into());
     }
     Ok(apply(change()?.path(), Tailor { checks: false, ..all })?)
+}
+
+fn the_way_to_ring_0_is_short(_: &Source) -> Result<(), Failed> {
+    let mut lines = 0;
+    for file in files(&kml_directory())? {
+        let text = fs::read_to_string(file)?;
+        let added = text.lines().filter_map(|line| line.strip_prefix('+'));
+        let is_code = |line: &&str| {
+            !line.is_empty() && !["++", "*", "/*", "//"].iter().any(|mark| line.starts_with(mark))
+        };
+        lines += added.map(str::trim).filter(is_code).count();
+    }
+    if lines == 0 || lines > KML_LINES {
+        return Err(format!("{lines} lines are added, {KML_LINES} may be").into());
+    }
+    Ok(())
 }
 
 /// As the kernel's developers have it, but for the signature of a person, and for

@@ -52,6 +52,14 @@ static int is_kept(const struct kept *kept)
 	return 1;
 }
 
+static volatile int signals;
+
+static void count_signal(int number)
+{
+	(void)number;
+	signals++;
+}
+
 static void registers(void)
 {
 	struct kept kept = { 0 };
@@ -83,6 +91,55 @@ static void wrong_calls(void)
 	RAISES(SIGSEGV, "a call that returns to the kernel", enter_returning_to(UNMAPPED));
 }
 
+/* A call with flags set that only SYSCALL masks; they are clear behind it. */
+static long call_with(unsigned long flags, long number, long first, long second, long third)
+{
+	__asm__ volatile("mov %4, %%r11; lea 2f(%%rip), %%rcx\n"
+			 "lea -128(%%rsp), %%rsp; pushfq; or %5, (%%rsp); popfq\n"
+			 "lea 128(%%rsp), %%rsp\n"
+			 "test %%r11, %%r11; jz 1f; jmp *%%r11\n"
+			 "1: syscall\n"
+			 "2: lea -128(%%rsp), %%rsp; pushfq; andq $~0x4400, (%%rsp); popfq\n"
+			 "lea 128(%%rsp), %%rsp"
+			 : "+a"(number)
+			 : "D"(first), "S"(second), "d"(third), "r"(entry), "r"(flags)
+			 : "rcx", "r11", "memory", "cc");
+	return number;
+}
+
+/* While the kernel runs with DF it copies backwards. */
+static int echoes(unsigned long flags)
+{
+	char out[4096], in[4096] = "";
+	int ends[2], same;
+
+	memset(out, 'a', sizeof out);
+	out[0] = 'b';
+	if (pipe(ends) || call_with(flags, SYS_write, ends[1], (long)out, sizeof out) != sizeof out)
+		return 0;
+	same = read(ends[0], in, sizeof in) == sizeof in && !memcmp(in, out, sizeof in);
+	close(ends[0]);
+	close(ends[1]);
+	return same;
+}
+
+/* While it runs with NT the return by IRETQ to a signal's handler fails. */
+static int is_signalled(unsigned long flags)
+{
+	struct sigaction action = { .sa_handler = count_signal };
+
+	sigaction(SIGUSR1, &action, 0);
+	signals = 0;
+	return !call_with(flags, SYS_kill, getpid(), SIGUSR1, 0) && signals == 1;
+}
+
+static void flags(void)
+{
+	check(echoes(0) && is_signalled(0), "calls by hand");
+	check(echoes(0x400), "a call with the flag DF");
+	check(is_signalled(0x4000), "a call with the flag NT");
+}
+
 /* Calls under a fast timer: each signal may come before, in, or behind the entry. */
 static void interrupted_calls(void)
 {
@@ -110,6 +167,8 @@ static void bases(void)
 	sched_yield();
 	__asm__ volatile("mov %%gs:0, %0" : "=r"(found));
 	check(found == 0x1234, "the program's GS is kept over calls");
+	check(syscall(SYS_arch_prctl, 0x1001, KERNEL_DATA) == -1 && errno == EPERM,
+	      "GS cannot be set to an address of the kernel");
 	status = CHILD(__asm__ volatile("mov %%gs:0, %0" : "=r"(found)); _exit(found == 0x1234));
 	check(ended_with(status, 1), "and over fork");
 	syscall(SYS_arch_prctl, 0x1001, 0);
@@ -181,6 +240,7 @@ void check_calls(void)
 {
 	registers();
 	wrong_calls();
+	flags();
 	interrupted_calls();
 	bases();
 	clocks();

@@ -2,6 +2,8 @@
 
 #include "check.h"
 
+#include <sys/personality.h>
+
 unsigned ring, trusted_ring;
 struct caught caught;
 sigjmp_buf back;
@@ -110,6 +112,7 @@ int be_init(void);
 int crash(const char *how);
 
 /* checks ring              ends with the number of its ring
+   checks personality       ends with 1 if it inherited one
    checks RING TRUSTED-RING runs the checks
    checks crash HOW         does what nothing stops in ring 0 */
 int main(int count, char **words)
@@ -119,6 +122,8 @@ int main(int count, char **words)
 		return be_init();
 	if (count == 2 && !strcmp(words[1], "ring"))
 		return current_ring();
+	if (count == 2 && !strcmp(words[1], "personality"))
+		return personality(0xffffffff) != 0;
 	if (count != 3)
 		return 98;
 	if (!strcmp(words[1], "crash"))

@@ -42,7 +42,7 @@ static void jumps(void)
 	RAISES(SIGSEGV, "jumping to an unmapped address of the kernel",
 	       ((void (*)(void))UNMAPPED)());
 	RAISES(SIGSEGV, "jumping to an address that is none", ((void (*)(void))NONCANONICAL)());
-	RAISES(SIGSEGV, "jumping to the kernel's data", ((void (*)(void))0xffff888001000000UL)());
+	RAISES(SIGSEGV, "jumping to the kernel's data", ((void (*)(void))KERNEL_DATA)());
 	munmap(data, 4096);
 }
 

@@ -53,6 +53,7 @@ int be_init(void)
 	if (how) {
 		printf("checks: the program ended with status %#x\n", run(TRUSTED, "crash", how));
 	} else if (trusted) {
+		printf("checks: begin\n");
 		run(PLAIN, "3", trusted);
 		run(TRUSTED, trusted, trusted);
 	}

@@ -5,6 +5,7 @@
 #include <elf.h>
 #include <sys/auxv.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -64,6 +65,18 @@ static void places(struct bytes program)
 	chmod(COPY, 0757);
 	check(ring_of(COPY) == 3, "one that everybody may write to");
 	unlink(COPY);
+}
+
+/* What a program inherits that could work on it, as for one that is setuid. */
+static void inherited(void)
+{
+	int status = CHILD(personality(ADDR_NO_RANDOMIZE);
+			   execl(TRUSTED, "checks", "personality", (char *)0); _exit(99));
+
+	check(ended_with(status, trusted_ring != 0), "a personality");
+	status = CHILD(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		       execl(TRUSTED, "checks", "ring", (char *)0); _exit(99));
+	check(ended_with(status, 3), "who gains no privileges gains no ring");
 }
 
 static void file_systems(struct bytes program)
@@ -135,6 +148,7 @@ void check_policy(void)
 	check(!getauxval(AT_SECURE) == (ring != 0), "in ring 0 the environment decides nothing");
 	check(!prctl(PR_GET_DUMPABLE) == !ring, "in ring 0 there is no dump");
 	places(program);
+	inherited();
 	file_systems(program);
 	dynamic(program);
 	foreign(program);

@@ -53,6 +53,7 @@ static void stacks(void)
 	without_a_stack(0x10, 50000000);
 	without_a_stack(UNMAPPED, 50000000);
 	without_a_stack(NONCANONICAL, 50000000);
+	without_a_stack(KERNEL_TEXT + 64, 50000000);
 	check(1, "interrupts come where no stack is");
 }
 

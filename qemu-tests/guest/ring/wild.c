@@ -25,6 +25,19 @@ static void stack_pointers(void)
 	usleep(50000);
 	kill(pid, SIGKILL);
 	check(killed_by(status_of(pid), SIGKILL), "a loop without a stack is killed");
+	status = CHILD(alarm_each(20000, 0);
+		       __asm__ volatile("mov %0, %%rsp; 1: jmp 1b" ::"r"(KERNEL_DATA + 4096)));
+	check(killed_by(status, SIGSEGV), "a signal is not put on a stack in the kernel");
+}
+
+/* The first `ret` in the kernel's text. */
+static void return_in_the_kernel(void)
+{
+	const volatile unsigned char *code = (void *)KERNEL_TEXT;
+
+	while (*code != 0xc3)
+		code++;
+	((void (*)(void))code)();
 }
 
 /* In user mode the signal; in ring 0 it is carried out, and the program goes on. */
@@ -42,6 +55,10 @@ static void privileged_instructions(void)
 	unsigned long value = 0;
 
 	PRIVILEGED("reading the kernel's text", (void)*(volatile int *)KERNEL_TEXT);
+	PRIVILEGED("writing to the kernel's data",
+		   __asm__ volatile("lock orq $0, (%0)" ::"r"(KERNEL_DATA) : "memory", "cc"));
+	PRIVILEGED("calling code of the kernel", return_in_the_kernel());
+	PRIVILEGED("an interrupt by software", __asm__ volatile("int $0x80"));
 	PRIVILEGED("reading CR3", __asm__ volatile("mov %%cr3, %0" : "=r"(value)));
 	PRIVILEGED("reading the EFER register",
 		   __asm__ volatile("rdmsr" ::"c"(0xc0000080) : "eax", "edx"));
@@ -77,11 +94,9 @@ static void other_segments(void)
 	struct sigaction action = { .sa_flags = SA_SIGINFO };
 	int status;
 
-	if (ring)
-		return;
 	action.sa_sigaction = change_segment;
 	status = CHILD(sigaction(SIGUSR1, &action, 0); raise(SIGUSR1); _exit(5));
-	check(ended_with(status, 5), "a signal's frame with a segment of 32 bits");
+	check(ended_with(status, 5) == !ring, "a signal's frame with a segment of 32 bits");
 }
 
 void check_wild(void)
@@ -103,7 +118,5 @@ int crash(const char *how)
 		__asm__ volatile("mov %0, %%rsp; jmp *%1" ::"r"(UNMAPPED + 0x1000), "r"(UNMAPPED));
 	if (!strcmp(how, "hang"))
 		__asm__ volatile("cli; 1: jmp 1b");
-	if (!strcmp(how, "nested-task"))
-		__asm__ volatile("pushfq; orl $0x4000, (%%rsp); popfq" ::: "memory", "cc");
 	return 96;
 }
