@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use bench::data::{Cost, Requests};
+use bench::data::{CallShare, Cost, Requests};
 use bench::loads::Link;
 use bench::measure::{self, Load, REQUESTS, weights};
 use bench::{Subject, Tools, syscalls};
@@ -45,7 +45,8 @@ pub(super) enum What {
     /// The same on other devices; its calls, which reach none, are not measured.
     Devices(Kernel, Devices),
     /// The project's variant `kml`; whether its kernel is told to run the server in ring
-    /// 0. Calls are counted under load only: what measures them alone is not trusted.
+    /// 0. Calls are counted under load only: what measures them alone is not trusted, and
+    /// would run in ring 3.
     Kml { ring_0: bool },
     /// A Debian.
     Debian(Baseline),
@@ -160,7 +161,7 @@ impl<'a> Bench<'a> {
                 if let (false, Start::Kernel(kernel)) = (*ring_0, &mut subject.machine.start) {
                     kernel.command_line = Variant::Kml.unasked(&kernel.command_line);
                 }
-                self.under_load(&side.name, &subject)
+                self.in_a_ring(&side.name, &subject)
             }
             What::Debian(baseline) => {
                 let out = self.build_plain()?;
@@ -181,6 +182,27 @@ impl<'a> Bench<'a> {
         let mut cost = cost(name, subject, &loads);
         let connect = loads.get(Load::Connect.name());
         cost.total = connect.map_or(0.0, measure::nine_under_load);
+        Ok(cost)
+    }
+
+    /// The same with each call that is made for a connection, and with what a change of the
+    /// ring costs beyond the kernel: instructions of the server, and time.
+    fn in_a_ring(&self, name: &str, subject: &Subject) -> Result<Cost> {
+        let loads = self.loads(name, subject)?;
+        let mut cost = cost(name, subject, &loads);
+        if let Some(connect) = loads.get(Load::Connect.name()) {
+            cost.total = measure::nine_under_load(connect);
+            let each = |(name, call): (&String, &CallShare)| (name.clone(), call.instructions);
+            cost.calls = connect.calls.iter().map(each).collect();
+        }
+        for (load, requests) in &loads {
+            let mut tell =
+                |what: &str, value| cost.figures.insert(format!("{load}: {what}"), value);
+            tell("instructions of the server per request", requests.user);
+            if requests.per_second > 0.0 {
+                tell("microseconds per request", 1e6 / requests.per_second);
+            }
+        }
         Ok(cost)
     }
 
