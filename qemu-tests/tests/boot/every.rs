@@ -11,6 +11,7 @@ use libtest_mimic::Trial;
 use qemu::{Disk, Ended};
 
 use crate::image::{BOOT, Image, SHUTDOWN, forwarded};
+use crate::kml::IN_RING_0;
 use crate::project::{EVERY, EXT3, HARDENED, Keeping, Project};
 use crate::trial::{trial, with_guest};
 
@@ -61,8 +62,7 @@ fn boot(image: &Image, firmware: Firmware, format: Option<Format>) -> Result<()>
     machine.disk = format.map(|format| Disk { bus, ..image.disk(format) });
     with_guest(&machine, |guest| {
         if image.manifest.variant == Variant::Kml {
-            let said = "appliance: the server runs in ring 0";
-            guest.wait_for(said, BOOT, |line| line.contains(said).then_some(()))?;
+            guest.wait_for(IN_RING_0, BOOT, |line| line.contains(IN_RING_0).then_some(()))?;
         }
         guest.wait_serving(BOOT)?;
         image.compare(guest, forwarded(guest)?)?;

@@ -14,7 +14,7 @@ use ureq::http::Response;
 use ureq::{Agent, Body};
 
 use crate::image::{BOOT, Image, forwarded};
-use crate::project::{BIG_NAME, EXT3};
+use crate::project::{BIG_NAME, Project, asked};
 use crate::trial::{explain, trial};
 
 /// How long an answer may take.
@@ -38,26 +38,32 @@ pub(crate) const CHECKS: [(&str, Check); 8] = [
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let trials = CHECKS.into_iter().map(|(name, check)| {
-        trial(format!("http::{name}"), &EXT3, move |image| {
-            let (address, guest) = served(image)?;
+    asked().into_iter().flat_map(of).collect()
+}
+
+fn of(project: &'static Project) -> impl Iterator<Item = Trial> {
+    // The guest that serves all the checks; it ends with the process.
+    let served: &'static Served = Box::leak(Box::default());
+    CHECKS.into_iter().map(move |(name, check)| {
+        trial(format!("http::{name}::{}", project.name), project, move |image| {
+            let (address, guest) = serve(image, served)?;
             check(image, address).map_err(|error| {
                 explain(&error, &guest.lock().unwrap_or_else(PoisonError::into_inner))
             })
         })
-    });
-    trials.collect()
+    })
 }
 
-/// The guest that serves all the checks; it ends with the process.
-fn served(image: &Image) -> Result<(SocketAddr, &'static Mutex<Guest>)> {
-    static SERVED: OnceLock<Result<(SocketAddr, Mutex<Guest>), String>> = OnceLock::new();
+/// A guest that serves, or why it does not.
+type Served = OnceLock<Result<(SocketAddr, Mutex<Guest>), String>>;
+
+fn serve<'a>(image: &Image, served: &'a Served) -> Result<(SocketAddr, &'a Mutex<Guest>)> {
     let start = || -> Result<(SocketAddr, Mutex<Guest>)> {
         let mut guest = image.machine(Firmware::Direct)?.boot()?;
         guest.wait_serving(BOOT).map_err(|error| explain(&error, &guest))?;
         Ok((forwarded(&guest)?, Mutex::new(guest)))
     };
-    match SERVED.get_or_init(|| start().map_err(|error| format!("{error:#}"))) {
+    match served.get_or_init(|| start().map_err(|error| format!("{error:#}"))) {
         Ok((address, guest)) => Ok((*address, guest)),
         Err(error) => Err(anyhow!("{error}")),
     }

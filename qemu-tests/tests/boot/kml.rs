@@ -2,10 +2,10 @@
 //! in ring 0 behave as in user mode, on processors with and without SMEP, SMAP and
 //! FSGSBASE. What they do not do alike is pinned there, too.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
-use std::{env, fs};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use appliance::run::Firmware;
@@ -16,7 +16,7 @@ use qemu::{Ended, Kernel, Machine, Start, WaitError};
 
 use crate::image::{BOOT, Image, forwarded};
 use crate::project::{KML, is_full};
-use crate::trial::{trial, trial_within, with_guest};
+use crate::trial::{trial, with_guest};
 use crate::{http, life};
 
 /// How long the checks may take in both rings, on a busy host.
@@ -29,15 +29,12 @@ const PROCESSORS: [&str; 2] = ["max", "qemu64"];
 /// The others of `./test --full`.
 const MORE_PROCESSORS: [&str; 2] = ["Skylake-Client-v1", "EPYC"];
 /// What the server says in ring 0 and elsewhere.
-const IN_RING_0: &str = "appliance: the server runs in ring 0";
+pub(crate) const IN_RING_0: &str = "appliance: the server runs in ring 0";
 const IN_RING_3: &str = "appliance: the server runs in ring 3";
-/// How long the load lasts, in seconds, if it is not an hour.
-const LOAD_VARIABLE: &str = "APPLIANCE_LOAD_SECONDS";
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = vec![
         trial("kml::answers_are_the_same", &KML, answers),
-        trial("kml::killed_server_comes_back", &KML, life::killed_server),
         trial("kml::without_the_word_nothing_differs", &KML, without_the_word),
         trial("kml::a_wild_jump_ends_the_program", &KML, wild_jump),
         trial("kml::interrupts_off_hang_the_machine", &KML, hang),
@@ -48,11 +45,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         trials.push(trial(name, &KML, |image| checks(image, processor, 0)));
     }
     if is_full() {
-        let hour = Duration::from_secs(3600);
-        let given = env::var(LOAD_VARIABLE).ok().and_then(|text| text.parse().ok());
-        let time = given.map_or(hour, Duration::from_secs);
         trials.push(trial("kml::checks_without_the_word", &KML, |image| checks(image, "max", 3)));
-        trials.push(trial_within(time * 2, "kml::load", &KML, move |image| load(image, time)));
+    } else {
+        // It is asked everything there.
+        trials.push(trial("kml::killed_server_comes_back", &KML, life::killed_server));
     }
     trials
 }
@@ -207,31 +203,4 @@ fn compile_checks(image: &Image, room: &Path) -> Result<PathBuf> {
         .run()
         .context("compiling the checks")?;
     Ok(program)
-}
-
-/// Mixed requests without a pause, and a new server every tenth round.
-fn load(image: &Image, time: Duration) -> Result<()> {
-    let room = tempfile::tempdir().context("making a directory")?;
-    let mut machine = life::doomed_machine(image, room.path())?;
-    machine.memory = MEMORY;
-    let end = Instant::now() + time;
-    with_guest(&machine, |guest| {
-        guest.wait_for(IN_RING_0, BOOT, |line| line.contains(IN_RING_0).then_some(()))?;
-        guest.wait_serving(BOOT)?;
-        let address = forwarded(guest)?;
-        let mut round = 0_u32;
-        while Instant::now() < end {
-            round += 1;
-            image.compare(guest, address)?;
-            for (name, check) in http::CHECKS {
-                check(image, address).with_context(|| format!("{name} in round {round}"))?;
-            }
-            if round.is_multiple_of(10) {
-                guest.type_in("die\n")?;
-                guest.wait_serving(BOOT)?;
-            }
-        }
-        eprintln!("kml::load: {round} rounds in {} s", time.as_secs());
-        Ok(())
-    })
 }

@@ -11,10 +11,10 @@ use appliance::manifest::Storage;
 use appliance::run::Firmware;
 use initramfs::Tree;
 use libtest_mimic::Trial;
-use qemu::{Chipset, Ended, Machine, Start};
+use qemu::{Chipset, Disk, Ended, Machine, Start};
 
 use crate::image::{self, BOOT, Image, SHUTDOWN, forwarded};
-use crate::project::{EXT3, EXT4, HARDENED};
+use crate::project::{EXT4, HARDENED, Project, asked};
 use crate::trial::{trial, with_guest};
 
 /// How long a guest may take to answer to something other than the power button.
@@ -25,17 +25,23 @@ const MORE_MEMORY: u32 = 64;
 const CONFIGURATION: &str = "/etc/appliance.conf";
 
 pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials: Vec<Trial> = asked().into_iter().flat_map(of).collect();
+    trials.push(trial("life::a_forbidden_call_ends_the_server", &HARDENED, forbidden_call));
+    trials
+}
+
+fn of(project: &'static Project) -> Vec<Trial> {
+    let name = |what: &str| format!("life::{what}::{}", project.name);
     vec![
-        trial("life::power_button_on_pc_by_bios", &EXT3, |image| {
+        trial(name("power_button_on_pc_by_bios"), project, |image| {
             power_button(image, Firmware::Bios)
         }),
-        trial("life::power_button_on_pc_direct", &EXT3, |image| {
+        trial(name("power_button_on_pc_direct"), project, |image| {
             power_button(image, Firmware::Direct)
         }),
-        trial("life::killed_server_comes_back", &EXT3, killed_server),
-        trial("life::a_forbidden_call_ends_the_server", &HARDENED, forbidden_call),
-        trial("life::panic_restarts", &EXT3, panic),
-        trial("life::wrong_disk_is_named", &EXT3, wrong_disk),
+        trial(name("killed_server_comes_back"), project, killed_server),
+        trial(name("panic_restarts"), project, panic),
+        trial(name("wrong_disk_is_named"), project, wrong_disk),
     ]
 }
 
@@ -142,7 +148,8 @@ fn wrong_disk(image: &Image) -> Result<()> {
         bail!("the image has no disk");
     };
     let mut machine = image.machine(Firmware::Direct)?;
-    machine.disk = Some(image::of(&EXT4)?.disk(Format::Qcow2));
+    let disk = machine.disk.as_mut().context("the machine has no disk")?;
+    *disk = Disk { bus: disk.bus, ..image::of(&EXT4)?.disk(Format::Qcow2) };
     with_guest(&machine, |guest| {
         let said = format!("no file system has the UUID {uuid}");
         guest.wait_for(&said, BOOT, |line| line.contains(&said).then_some(()))?;

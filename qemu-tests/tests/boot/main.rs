@@ -13,6 +13,7 @@ mod http;
 mod image;
 mod kml;
 mod life;
+mod load;
 mod network;
 mod outside;
 mod package;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         outside::trials(),
         life::trials(),
         kml::trials(),
+        load::trials(),
         vmware::trials(),
         package::trials(),
         command::trials(),

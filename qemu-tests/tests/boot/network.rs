@@ -7,11 +7,12 @@ use qemu::{Network, Tap};
 
 use crate::http;
 use crate::image::{BOOT, Image};
-use crate::project::RAM;
+use crate::project::{Project, asked_in_ram};
 use crate::trial::{Skipped, trial, with_guest};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![trial("network::ipv4_and_ipv6_over_tap", &RAM, tap)]
+    let name = |project: &Project| format!("network::ipv4_and_ipv6_over_tap::{}", project.name);
+    asked_in_ram().into_iter().map(|project| trial(name(project), project, tap)).collect()
 }
 
 fn tap(image: &Image) -> Result<()> {

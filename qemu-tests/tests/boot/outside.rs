@@ -5,36 +5,47 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail, ensure};
 use appliance::run::Firmware;
+use appliance::target::Target;
 use libtest_mimic::Trial;
 use qemu::{Machine, Network, Start};
 
 use crate::image::{BOOT, Image, forwarded};
-use crate::project::EXT3;
+use crate::project::{Project, asked};
 use crate::trial::{trial, with_guest};
 
 /// Where QEMU hands a text over to PID 1.
 const HANDED_OVER: &str = "opt/appliance/network";
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![
-        trial("outside::command_line_gives_an_address", &EXT3, |image| {
+    asked().into_iter().flat_map(of).collect()
+}
+
+fn of(project: &'static Project) -> Vec<Trial> {
+    let name = |what: &str| format!("outside::{what}::{}", project.name);
+    let mut trials = vec![
+        trial(name("command_line_gives_an_address"), project, |image| {
             let machine = with_words(image, "appliance.address=192.168.77.5/24")?;
             serves(image, machine, "192.168.77.5:80", None)
         }),
-        trial("outside::hypervisor_gives_an_address", &EXT3, |image| {
-            let room = tempfile::tempdir().context("making a directory")?;
-            let file = room.path().join("network");
-            fs::write(&file, "hostname shop\naddress 192.168.77.6/24\ngateway 192.168.77.2\n")?;
-            // What is handed over is of this machine and wins.
-            let mut machine = with_words(image, "appliance.address=192.168.77.5/24")?;
-            machine.handed_over.push((HANDED_OVER.into(), file));
-            serves(image, machine, "192.168.77.6:80", None)
-        }),
-        trial("outside::a_malformed_value_changes_nothing", &EXT3, |image| {
+        trial(name("a_malformed_value_changes_nothing"), project, |image| {
             let machine = with_words(image, "appliance.address=192.168.77.5")?;
             serves(image, machine, "10.0.2.15:80", Some("no prefix length"))
         }),
-    ]
+    ];
+    if project.target == Target::Kvm {
+        trials.push(trial(name("hypervisor_gives_an_address"), project, handed_over));
+    }
+    trials
+}
+
+fn handed_over(image: &Image) -> Result<()> {
+    let room = tempfile::tempdir().context("making a directory")?;
+    let file = room.path().join("network");
+    fs::write(&file, "hostname shop\naddress 192.168.77.6/24\ngateway 192.168.77.2\n")?;
+    // What is handed over is of this machine and wins.
+    let mut machine = with_words(image, "appliance.address=192.168.77.5/24")?;
+    machine.handed_over.push((HANDED_OVER.into(), file));
+    serves(image, machine, "192.168.77.6:80", None)
 }
 
 fn with_words(image: &Image, words: &str) -> Result<Machine> {

@@ -79,6 +79,9 @@ pub(crate) static VMWARE: LazyLock<Project> =
 /// The image for a real machine.
 pub(crate) static HOST: LazyLock<Project> =
     LazyLock::new(|| Project::new(Target::Host, Keeping::Disk(FilesystemKind::Ext3)));
+/// The image for a real machine with the server in ring 0.
+pub(crate) static HOST_KML: LazyLock<Project> =
+    LazyLock::new(|| Project::of_variant(Target::Host, Variant::Kml));
 /// With a kernel that protects itself, and a confined server.
 pub(crate) static HARDENED: LazyLock<Project> = LazyLock::new(|| Project {
     name: "hardened".into(),
@@ -95,6 +98,27 @@ pub(crate) static EXT4: LazyLock<Project> =
 /// these were two.
 pub(crate) static RAM: LazyLock<Project> =
     LazyLock::new(|| Project::new(Target::Kvm, Keeping::Ram));
+
+/// Without a disk and with an IPv6 address, the others: see [`asked`].
+static HOST_RAM: LazyLock<Project> = LazyLock::new(|| Project::new(Target::Host, Keeping::Ram));
+static KML_RAM: LazyLock<Project> = LazyLock::new(|| Project {
+    name: format!("{}{}", RAM.name, Variant::Kml.suffix()),
+    variant: Variant::Kml,
+    ..Project::new(Target::Kvm, Keeping::Ram)
+});
+
+/// The images that everything is asked of: the usual one, and with the tests that take
+/// long those for a real machine and with the server in ring 0.
+pub(crate) fn asked() -> Vec<&'static Project> {
+    let more: [&'static Project; 3] = [&KML, &HOST, &HOST_KML];
+    std::iter::once(&*EXT3).chain(more.into_iter().filter(|_| is_full())).collect()
+}
+
+/// The same without a disk.
+pub(crate) fn asked_in_ram() -> Vec<&'static Project> {
+    let more: [&'static Project; 2] = [&KML_RAM, &HOST_RAM];
+    std::iter::once(&*RAM).chain(more.into_iter().filter(|_| is_full())).collect()
+}
 
 impl Project {
     fn new(target: Target, keeping: Keeping) -> Self {
