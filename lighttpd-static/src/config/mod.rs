@@ -157,6 +157,8 @@ fn limits(out: &mut String) {
     set(out, "server.event-handler", "\"linux-sysepoll\"");
     set(out, "server.network-backend", "\"sendfile\"");
     set(out, "server.stat-cache-engine", "\"simple\"");
+    section(out, "A connection is accepted when its request is there, or after a second");
+    set(out, "server.defer-accept", "1");
 }
 
 fn line(out: &mut String, text: &str) {
