@@ -1,14 +1,13 @@
 //! The same random calls on two kernels: results, error numbers and data have to agree.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use kernel::{Measure, Tailor};
+use kernel::Tailor;
 
 use crate::guest::{Fuzz, Order};
-use crate::kernels::image;
+use crate::kernels::{self, image};
 
 /// Calls in a world.
 const CALLS: u64 = 1000;
@@ -106,11 +105,7 @@ fn pair() -> Result<(PathBuf, PathBuf)> {
 /// Each measure with what it needs and nothing else.
 pub(crate) fn each_measure() -> Result<()> {
     let other = kernel("untailored", Tailor::CONFIGURATION)?;
-    for measure in [Measure::Dac, Measure::Checks, Measure::Vfs, Measure::Net] {
-        let mut tailor = Tailor::CONFIGURATION.set(measure, true);
-        if let Some((needed, _)) = measure.needs() {
-            tailor = tailor.set(needed, true);
-        }
+    for (measure, tailor) in kernels::alone() {
         let tailored = kernel(measure.name(), tailor)?;
         for order in orders(101, 2, 50) {
             compare(&tailored, &other, order).with_context(|| format!("{measure} alone"))?;
@@ -121,18 +116,9 @@ pub(crate) fn each_measure() -> Result<()> {
 
 /// A kernel whose remembered paths are never forgotten is found, with the call.
 pub(crate) fn seeded_bug() -> Result<()> {
-    /// `ret`, at the beginning of the function that forgets.
-    const RETURN: u8 = 0xc3;
-    let out = image("tailored", Tailor::ALL, &[])?;
-    let mut bytes = fs::read(out.join("vmlinux")).context("reading the kernel")?;
-    let map = fs::read_to_string(out.join("System.map")).context("reading System.map")?;
-    let symbol = map.lines().find_map(|line| line.strip_suffix(" T tailor_path_forget"));
-    let address = u64::from_str_radix(symbol.context("nothing forgets paths")?, 16)?;
-    let offset = offset_of(&bytes, address).context("the function is not in the file")?;
-    *bytes.get_mut(offset).context("the kernel is shorter than it says")? = RETURN;
     let room = tempfile::tempdir().context("making a directory")?;
-    let broken = room.path().join("vmlinux");
-    fs::write(&broken, bytes).context("writing the kernel")?;
+    let out = image("tailored", Tailor::ALL, &[])?;
+    let broken = kernels::forgetful(&out, room.path())?;
     let other = kernel("untailored", Tailor::CONFIGURATION)?;
     match orders(1, 2, 25).try_for_each(|order| compare(&broken, &other, order)) {
         Ok(()) => bail!("nothing was found in a kernel that does not forget paths"),
@@ -142,22 +128,4 @@ pub(crate) fn seeded_bug() -> Result<()> {
             Ok(())
         }
     }
-}
-
-/// Where the file holds an address, by the segments that are loaded (elf(5)).
-fn offset_of(elf: &[u8], address: u64) -> Option<usize> {
-    const PT_LOAD: u64 = 1;
-    let number = |at: usize, bytes: usize| -> Option<u64> {
-        let mut word = [0; 8];
-        word.get_mut(..bytes)?.copy_from_slice(elf.get(at..at + bytes)?);
-        Some(u64::from_le_bytes(word))
-    };
-    let (start, count) = (usize::try_from(number(32, 8)?).ok()?, number(56, 2)?);
-    (0..usize::try_from(count).ok()?).find_map(|index| {
-        let at = start + 56 * index;
-        let (kind, offset) = (number(at, 4)?, number(at + 8, 8)?);
-        let (virtual_address, length) = (number(at + 16, 8)?, number(at + 32, 8)?);
-        let within = address.checked_sub(virtual_address).filter(|within| *within < length)?;
-        (kind == PT_LOAD).then(|| usize::try_from(offset + within).ok())?
-    })
 }

@@ -49,7 +49,7 @@ impl Fuzz {
         let initramfs = room.path().join("initramfs.cpio");
         fs::write(&initramfs, archive(order)?).context("writing the initramfs")?;
         let disk = room.path().join("disk.raw");
-        make_disk(&disk, order.filesystem)?;
+        make_disk(&disk, order.filesystem, DISK)?;
         let start = Start::Kernel(Kernel {
             image: kernel.to_owned(),
             initramfs: Some(initramfs),
@@ -115,8 +115,9 @@ fn archive(order: Order) -> Result<Vec<u8>> {
     Ok(archive)
 }
 
-fn make_disk(path: &Path, filesystem: &str) -> Result<()> {
-    File::create(path).and_then(|file| file.set_len(DISK)).context("making a disk")?;
+/// Makes a disk of so many bytes with an empty file system.
+pub(crate) fn make_disk(path: &Path, filesystem: &str, bytes: u64) -> Result<()> {
+    File::create(path).and_then(|file| file.set_len(bytes)).context("making a disk")?;
     let options = format!("hash_seed={UUID}");
     Command::new("mke2fs")
         .args(["-q", "-F", "-t", filesystem, "-U", UUID, "-E", &options])

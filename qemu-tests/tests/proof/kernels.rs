@@ -53,3 +53,46 @@ fn write_project(dir: &Path, tailor: Tailor) -> Result<()> {
     fs::write(dir.join("appliance.toml"), text).context("writing the project")?;
     fs::write(site.join("index.html"), "<p>A page.</p>\n").context("writing the page")
 }
+
+/// Each measure that has patches, with what it needs and nothing else.
+pub(crate) fn alone() -> [(Measure, Tailor); 4] {
+    [Measure::Dac, Measure::Checks, Measure::Vfs, Measure::Net].map(|measure| {
+        let tailor = Tailor::CONFIGURATION.set(measure, true);
+        let tailor = measure.needs().map_or(tailor, |(needed, _)| tailor.set(needed, true));
+        (measure, tailor)
+    })
+}
+
+/// The kernel of an output directory, made never to forget the paths that it remembers:
+/// what finds faults finds this one.
+pub(crate) fn forgetful(out: &Path, room: &Path) -> Result<PathBuf> {
+    /// `ret`, at the beginning of the function that forgets.
+    const RETURN: u8 = 0xc3;
+    let mut bytes = fs::read(out.join("vmlinux")).context("reading the kernel")?;
+    let map = fs::read_to_string(out.join("System.map")).context("reading System.map")?;
+    let symbol = map.lines().find_map(|line| line.strip_suffix(" T tailor_path_forget"));
+    let address = u64::from_str_radix(symbol.context("nothing forgets paths")?, 16)?;
+    let offset = offset_of(&bytes, address).context("the function is not in the file")?;
+    *bytes.get_mut(offset).context("the kernel is shorter than it says")? = RETURN;
+    let broken = room.join("vmlinux");
+    fs::write(&broken, bytes).context("writing the kernel")?;
+    Ok(broken)
+}
+
+/// Where the file holds an address, by the segments that are loaded (elf(5)).
+fn offset_of(elf: &[u8], address: u64) -> Option<usize> {
+    const PT_LOAD: u64 = 1;
+    let number = |at: usize, bytes: usize| -> Option<u64> {
+        let mut word = [0; 8];
+        word.get_mut(..bytes)?.copy_from_slice(elf.get(at..at + bytes)?);
+        Some(u64::from_le_bytes(word))
+    };
+    let (start, count) = (usize::try_from(number(32, 8)?).ok()?, number(56, 2)?);
+    (0..usize::try_from(count).ok()?).find_map(|index| {
+        let at = start + 56 * index;
+        let (kind, offset) = (number(at, 4)?, number(at + 8, 8)?);
+        let (virtual_address, length) = (number(at + 16, 8)?, number(at + 32, 8)?);
+        let within = address.checked_sub(virtual_address).filter(|within| *within < length)?;
+        (kind == PT_LOAD).then(|| usize::try_from(offset + within).ok())?
+    })
+}

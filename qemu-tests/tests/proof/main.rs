@@ -1,16 +1,18 @@
 //! Proves the patches to the kernel: a tailored kernel has to answer as one without
 //! them does.
 //!
-//! `APPLIANCE_PROOF=quick` compares some ten thousand random calls and cuts the power,
-//! as `./test` does; `APPLIANCE_PROOF=full` compares a million, and every measure alone,
-//! and makes calls under KASAN and lockdep, as `./test --full` does. Without, every test is reported as ignored:
-//! kernels have to be compiled. Seeds are fixed and printed.
+//! `APPLIANCE_PROOF=quick` compares some ten thousand random calls and the cases of
+//! pjdfstest, and cuts the power, as `./test` does; `APPLIANCE_PROOF=full` compares a
+//! million calls, every measure alone, and the cases of kselftest, stress-ng and fio,
+//! and makes calls under KASAN and lockdep, as `./test --full` does. Without, every test
+//! is reported as ignored: kernels have to be compiled. Seeds are fixed and printed.
 
 mod cut;
 mod fuzz;
 mod guest;
 mod kernels;
 mod sanitizers;
+mod suites;
 
 use std::process::ExitCode;
 
@@ -29,6 +31,12 @@ const TESTS: &[Test] = &[
     ("fuzz::a_million_calls", true, fuzz::million),
     ("fuzz::each_measure_alone", true, fuzz::each_measure),
     ("cut::the_file_system_survives", false, cut::power_cut),
+    ("suites::pjdfstest", false, || suites::all_measures(&suites::PJDFSTEST)),
+    ("suites::pjdfstest_with_each_measure", true, || suites::each_measure(&suites::PJDFSTEST)),
+    ("suites::kselftest", true, || suites::all_measures(&suites::KSELFTEST)),
+    ("suites::stress_ng", true, || suites::all_measures(&suites::STRESS_NG)),
+    ("suites::stress_ng_finds_a_kernel_that_does_not_forget", true, suites::seeded_bug),
+    ("suites::fio", true, || suites::all_measures(&suites::FIO)),
     ("sanitizers::no_report_of_kasan_or_lockdep", true, sanitizers::fuzz),
     ("sanitizers::nor_from_an_image_that_serves", true, sanitizers::serve),
 ];

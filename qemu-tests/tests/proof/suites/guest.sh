@@ -1,0 +1,37 @@
+# What every suite begins with: PID 1 is busybox, and this is what it runs. The host
+# sets FILESYSTEM, and adds the commands of the suite and the last line.
+/bin/busybox --install -s /bin
+export PATH=/bin HOME=/ TERM=dumb NO_COLOR=1
+# What the kernel says would tear the lines apart; it is asked for below.
+dmesg -n 1
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mkdir -p /dev/pts /dev/shm /tmp /T /D
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs tmpfs /tmp
+mount -t tmpfs tmpfs /T
+until mount -t "$FILESYSTEM" /dev/vda /D 2>/dev/null; do sleep 0.1; done
+ifconfig lo 127.0.0.1 up
+
+# try NAME SECONDS DIRECTORY COMMAND...: runs a command in a new directory there, under
+# a deadline, and keeps what it said, what the kernel reports, and how it ended. The
+# console is told the name only: a serial port that is not read loses characters.
+try() {
+    name=$1 seconds=$2 place=$3/work
+    shift 3
+    echo "suite: $name"
+    mkdir "$place" && cd "$place" || exit
+    timeout -s KILL "$seconds" "$@" </dev/null >/tmp/one 2>&1
+    status=$?
+    {
+        echo "begin $name"
+        sed 's/^/| /' /tmp/one
+        echo
+        dmesg -c | grep -E 'BUG:|WARNING:|INFO: |Oops|UBSAN' | sed 's/^/report /'
+        echo "end $status"
+    } >>/tmp/said
+    cd /
+    rm -rf "$place"
+}

@@ -1,0 +1,160 @@
+//! Suites that others wrote, on a kernel with every patch and on one without any: each
+//! of their cases has to end alike, but for those that `expected` lists.
+
+mod cases;
+mod guest;
+mod kselftest;
+mod tools;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use kernel::Tailor;
+
+use crate::kernels::{self, image};
+use cases::Cases;
+use guest::Packed;
+
+/// What the suites call beyond what an appliance does.
+const OPTIONS: &[(&str, bool)] = &[
+    ("FILE_LOCKING", true),
+    ("AIO", true),
+    ("FHANDLE", true),
+    ("SYSVIPC", true),
+    ("UNIX98_PTYS", true),
+    ("TMPFS_XATTR", true),
+    ("IPV6", true),
+];
+
+/// A suite.
+pub(crate) struct Suite {
+    name: &'static str,
+    /// How many cases pass at the least: fewer, and the suite has not run.
+    passes: usize,
+    /// What it calls beyond what an appliance does.
+    options: &'static [(&'static str, bool)],
+    pack: fn() -> Result<Packed>,
+}
+
+pub(crate) const PJDFSTEST: Suite =
+    Suite { name: "pjdfstest", passes: 600, options: &[], pack: tools::pjdfstest };
+pub(crate) const KSELFTEST: Suite =
+    Suite { name: "kselftest", passes: 100, options: OPTIONS, pack: kselftest::pack };
+pub(crate) const STRESS_NG: Suite =
+    Suite { name: "stress-ng", passes: 55, options: OPTIONS, pack: tools::stress_ng };
+pub(crate) const FIO: Suite = Suite { name: "fio", passes: 20, options: OPTIONS, pack: tools::fio };
+
+/// A case that has to differ.
+struct Expected {
+    case: &'static str,
+    without: &'static str,
+    with: &'static str,
+}
+
+/// Those that are listed for a suite on a file system and a kernel.
+fn expected(suite: &str, filesystem: &str, tailor: Tailor) -> Vec<Expected> {
+    let entry = |line: &'static str| {
+        let mut words = line.split_ascii_whitespace();
+        let mut word = || words.next().unwrap_or_default();
+        let (of, on, measure, case, without, with) =
+            (word(), word(), word(), word(), word(), word());
+        let is_meant = |word: &str, name| word == "*" || word == name;
+        let is_taken = tailor.measures().any(|it| it.name() == measure);
+        (is_taken && is_meant(of, suite) && is_meant(on, filesystem)).then_some(Expected {
+            case,
+            without,
+            with,
+        })
+    };
+    let lines = include_str!("expected").lines();
+    lines.filter(|line| !line.starts_with('#')).filter_map(entry).collect()
+}
+
+/// Compares a kernel with every patch.
+pub(crate) fn all_measures(suite: &Suite) -> Result<()> {
+    compare(suite, &tailored(suite)?.join("vmlinux"), Tailor::ALL)
+}
+
+fn tailored(suite: &Suite) -> Result<PathBuf> {
+    let name = if suite.options.is_empty() { "tailored" } else { "tailored-suites" };
+    image(name, Tailor::ALL, suite.options)
+}
+
+/// A kernel whose remembered paths are never forgotten is found.
+pub(crate) fn seeded_bug() -> Result<()> {
+    let room = tempfile::tempdir().context("making a directory")?;
+    let broken = kernels::forgetful(&tailored(&STRESS_NG)?, room.path())?;
+    match compare(&STRESS_NG, &broken, Tailor::ALL) {
+        Ok(()) => bail!("nothing was found in a kernel that does not forget paths"),
+        Err(error) => {
+            let said = format!("{error:#}");
+            ensure!(said.contains("the kernel reports: BUG"), "found otherwise: {said}");
+            Ok(())
+        }
+    }
+}
+
+/// Compares each measure with what it needs and nothing else.
+pub(crate) fn each_measure(suite: &Suite) -> Result<()> {
+    kernels::alone().into_iter().try_for_each(|(measure, tailor)| {
+        let with = image(measure.name(), tailor, suite.options)?.join("vmlinux");
+        compare(suite, &with, tailor).with_context(|| format!("{measure} alone"))
+    })
+}
+
+/// Runs a suite on a kernel and on one without patches.
+fn compare(suite: &Suite, with: &Path, tailor: Tailor) -> Result<()> {
+    let name = if suite.options.is_empty() { "untailored" } else { "untailored-suites" };
+    let without = image(name, Tailor::CONFIGURATION, suite.options)?.join("vmlinux");
+    let packed = (suite.pack)().with_context(|| format!("packing {}", suite.name))?;
+    for filesystem in ["ext3", "ext4"] {
+        let (with, without) = both(&packed, [with, &without], filesystem)?;
+        let passed = without.values().filter(|result| *result == "ok").count();
+        println!("{} on {filesystem}: {passed} of {} cases pass", suite.name, without.len());
+        ensure!(passed >= suite.passes, "only {passed} cases pass without the patches");
+        let faults = faults(&without, &with, &expected(suite.name, filesystem, tailor));
+        ensure!(faults.is_empty(), "{} on {filesystem}:\n  {}", suite.name, faults.join("\n  "));
+    }
+    Ok(())
+}
+
+/// Both kernels at once.
+fn both(packed: &Packed, kernels: [&Path; 2], filesystem: &str) -> Result<(Cases, Cases)> {
+    let [with, without] = kernels;
+    thread::scope(|scope| {
+        let with = scope.spawn(|| guest::run(with, packed, filesystem));
+        let without = guest::run(without, packed, filesystem).context("without the patches");
+        let with = with.join().map_err(|_| anyhow!("a run panicked"))?;
+        Ok((with.context("with the patches")?, without?))
+    })
+}
+
+/// What differs and is not expected to, and what is expected to and does not.
+fn faults(without: &Cases, with: &Cases, expected: &[Expected]) -> Vec<String> {
+    let missing = "missing".to_owned();
+    let names: BTreeSet<&String> = without.keys().chain(with.keys()).collect();
+    let differing = names.into_iter().filter_map(|name| {
+        let results = [without, with].map(|it| it.get(name).unwrap_or(&missing).as_str());
+        (results[0] != results[1]).then_some((name.as_str(), results))
+    });
+    let differing: Vec<_> = differing.collect();
+    let is_expected = |name: &str, results: &[&str; 2]| {
+        expected.iter().any(|it| it.case == name && *results == [it.without, it.with])
+    };
+    let new = differing.iter().filter(|(name, results)| !is_expected(name, results));
+    let new = new.map(|(name, [without, with])| {
+        format!("{name}: {without} without the patches, {with} with them")
+    });
+    let differs = |it: &&Expected| {
+        differing
+            .iter()
+            .any(|(name, results)| *name == it.case && *results == [it.without, it.with])
+    };
+    let gone = expected.iter().filter(|it| !differs(it));
+    let gone = gone.map(|it| {
+        format!("{}: listed as {} and {}, which it is not", it.case, it.without, it.with)
+    });
+    new.chain(gone).collect()
+}
