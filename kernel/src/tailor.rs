@@ -207,6 +207,13 @@ pub const OPTIONS: &[MenuOption] = &[
         why: "requests and acknowledgements have nothing that could be merged",
         excludes: &[],
     },
+    MenuOption {
+        symbol: "TAILOR_ACK",
+        measure: Measure::Net,
+        patch: "0009-tailor-ack.patch",
+        why: "the answer to a request acknowledges it",
+        excludes: &[],
+    },
 ];
 
 #[cfg(test)]
