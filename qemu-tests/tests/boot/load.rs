@@ -25,8 +25,8 @@ const SECONDS: &str = "APPLIANCE_LOAD_SECONDS";
 const GRACE: Duration = Duration::from_secs(600);
 /// How long a single answer may take.
 const ANSWER: Duration = Duration::from_secs(60);
-/// What the server says when it has begun anew.
-const BEGUN: &str = "server started";
+/// What the server says when it begins anew; that it has, it does not say.
+const BEGINS: &str = "server stopped by";
 /// What the client asks for, with its name in a request.
 const FILE: (&str, &str) = ("of 4096 bytes.txt", "of%204096%20bytes.txt");
 
@@ -85,7 +85,7 @@ fn rounds(image: &Image, guest: &mut Guest, address: SocketAddr, end: Instant) -
             }
             5 => {
                 guest.type_in("reload\n")?;
-                guest.wait_for(BEGUN, BOOT, |line| line.contains(BEGUN).then_some(()))?;
+                guest.wait_for(BEGINS, BOOT, |line| line.contains(BEGINS).then_some(()))?;
             }
             _ => {}
         }
