@@ -110,7 +110,8 @@ pub(crate) fn run(kernel: &Path, packed: &Packed, filesystem: &str) -> Result<Ca
 
 fn machine(kernel: &Path, packed: &Packed, filesystem: &str, disk: &Path) -> Result<Machine> {
     let script = format!(
-        "FILESYSTEM={filesystem}\n{}{}echo all >>/tmp/said\ncp /tmp/said /D\numount /D\npoweroff -f\n",
+        "FILESYSTEM={filesystem}\n{}{}echo all >>/tmp/said\ncp /tmp/said /D\n\
+         until umount /D; do kill -9 -1; sleep 0.1; done\npoweroff -f\n",
         include_str!("guest.sh"),
         packed.commands
     );
