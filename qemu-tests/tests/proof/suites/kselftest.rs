@@ -48,7 +48,6 @@ const PROGRAMS: &[&str] = &[
     "proc/proc-multiple-procfs",
     "proc/proc-self-map-files-001",
     "proc/proc-self-syscall",
-    "proc/read",
     "proc/self",
     "proc/thread-self",
     "splice/default_file_splice_read",
