@@ -110,11 +110,21 @@ fn compare(suite: &Suite, with: &Path, tailor: Tailor) -> Result<()> {
     let without = image(name, Tailor::CONFIGURATION, suite.options)?.join("vmlinux");
     let packed = (suite.pack)().with_context(|| format!("packing {}", suite.name))?;
     for filesystem in ["ext3", "ext4"] {
-        let (with, without) = both(&packed, [with, &without], filesystem)?;
-        let passed = without.values().filter(|result| *result == "ok").count();
-        println!("{} on {filesystem}: {passed} of {} cases pass", suite.name, without.len());
-        ensure!(passed >= suite.passes, "only {passed} cases pass without the patches");
-        let faults = faults(&without, &with, &expected(suite.name, filesystem, tailor));
+        let look = || -> Result<Vec<String>> {
+            let (with, without) = both(&packed, [with, &without], filesystem)?;
+            let passed = without.values().filter(|result| *result == "ok").count();
+            println!("{} on {filesystem}: {passed} of {} cases pass", suite.name, without.len());
+            ensure!(passed >= suite.passes, "only {passed} cases pass without the patches");
+            Ok(faults(&without, &with, &expected(suite.name, filesystem, tailor)))
+        };
+        let mut faults = look()?;
+        // Some cases wait for so long and no longer. What a clock decided comes out
+        // otherwise the next time, what a kernel decides does not.
+        if !faults.is_empty() {
+            println!("{} on {filesystem}, once more: {}", suite.name, faults.join("; "));
+            let again = look()?;
+            faults.retain(|fault| again.contains(fault));
+        }
         ensure!(faults.is_empty(), "{} on {filesystem}:\n  {}", suite.name, faults.join("\n  "));
     }
     Ok(())
