@@ -128,7 +128,7 @@ fn without_disk(image: &Path) -> Result<()> {
     subject.machine.disk = None;
     let calls = measure(&subject)?.syscalls.calls;
     let (stat, getppid) = (calls["stat"].instructions, calls["getppid"].instructions);
-    ensure!(stat > 5 * getppid, "stat took {stat} instructions, getppid {getppid}");
+    ensure!(stat > 3 * getppid, "stat took {stat} instructions, getppid {getppid}");
     Ok(())
 }
 
