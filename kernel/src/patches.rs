@@ -19,7 +19,7 @@ use crate::tree;
 use crate::upstream::Upstream;
 
 /// Where files are patched before the tree gets them.
-const PATCHED: &str = ".patching";
+const PATCHING: &str = ".patching";
 
 /// Directories of `NNNN-name.patch` files in the form of `git format-patch`.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,7 @@ impl Patches<'_> {
         let paths: BTreeSet<String> = parts.map(path_of).map(str::to_owned).collect();
         let mut upstream = Upstream::of(tree)?;
         upstream.keep(&paths)?;
-        let staged = StagedDir::new(&tree.join(PATCHED))?;
+        let staged = StagedDir::new(&tree.join(PATCHING))?;
         upstream.copy(&paths, staged.path())?;
         for patch in patches.iter().filter(|patch| !patch.text.is_empty()) {
             apply(&patch.text, staged.path(), log)

@@ -169,7 +169,7 @@ fn what_is_left_out_changes_nothing(source: &Source) -> Result<(), Failed> {
 /// A newer release with another line where a patch has context: the whole is refused
 /// with the name and the hunk, and goes on without that patch.
 fn a_changed_line_is_told(source: &Source) -> Result<(), Failed> {
-    let all = Tailor { lsm: true, dac: true, checks: true, vfs: true, net: true };
+    let all = Tailor::ALL;
     let (file, line) = ("fs/inode.c", "if (inode->i_flags & S_NOATIME)");
     let change = || -> Result<tempfile::TempDir, Failed> {
         let tree = source.copy()?;
