@@ -17,20 +17,30 @@ use kernel::{Measure, Requested, Tailor, Value};
 
 /// The output directory of an image that leaves out so much.
 pub(crate) fn image(name: &str, tailor: Tailor, options: &[(&str, bool)]) -> Result<PathBuf> {
+    image_of_variant(Variant::Default, name, tailor, options)
+}
+
+/// The same of a variant.
+pub(crate) fn image_of_variant(
+    variant: Variant,
+    name: &str,
+    tailor: Tailor,
+    options: &[(&str, bool)],
+) -> Result<PathBuf> {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("proof").join(name);
     let source = dir.join("project");
     write_project(&source, tailor)?;
     let request = Request {
         project: source.clone(),
         target: Target::Kvm,
-        variant: Variant::Default,
+        variant,
         out: Some(dir.join("out")),
         formats: vec![Format::Raw],
         signing: None,
         fetch: FetchOptions::default(),
         cache: home::cache(),
     };
-    let mut plan = Plan::new(&spec::load(&source)?, Target::Kvm, Variant::Default)?;
+    let mut plan = Plan::new(&spec::load(&source)?, Target::Kvm, variant)?;
     let vary = |(symbol, on): &(&str, bool)| {
         Requested::by_measurement(*symbol, Value::Switch(*on), "proof")
     };

@@ -7,6 +7,28 @@ use anyhow::{Result, bail, ensure};
 /// The result of each case by its name, which has no spaces.
 pub(crate) type Cases = BTreeMap<String, String>;
 
+/// What a case is called that tells the ring of a program, behind the program's name.
+const RING: &str = "/ring";
+
+/// Takes out what the programs say of their ring, and counts those that name this one.
+///
+/// # Errors
+/// When a program names another ring.
+pub(crate) fn take_rings(cases: &mut Cases, ring: &str) -> Result<usize> {
+    let (mut told, mut others) = (0, Vec::new());
+    cases.retain(|name, result| {
+        let is_told = name.ends_with(RING);
+        match is_told && result == ring {
+            true => told += 1,
+            false if is_told => others.push(format!("{name} {result}")),
+            false => {}
+        }
+        !is_told
+    });
+    ensure!(others.is_empty(), "not in ring {ring}: {}", others.join(", "));
+    Ok(told)
+}
+
 /// Reads what the script of the guest has kept.
 ///
 /// # Errors
@@ -20,7 +42,9 @@ pub(crate) fn read(said: &str) -> Result<Cases> {
         match word {
             "begin" => program = rest,
             "|" => {
-                if let Some((case, result)) = tap(rest).or_else(|| pjdfstest(rest)) {
+                if let Some(ring) = rest.strip_prefix("ring ") {
+                    cases.insert(format!("{program}{RING}"), ring.to_owned());
+                } else if let Some((case, result)) = tap(rest).or_else(|| pjdfstest(rest)) {
                     cases.insert(format!("{program}/{case}"), result.to_owned());
                 }
             }

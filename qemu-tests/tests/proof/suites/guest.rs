@@ -17,6 +17,9 @@ use crate::guest::make_disk;
 /// Memory in MiB: fio's libraries alone are 80.
 const MEMORY: u32 = 768;
 const DISK: u64 = 192 << 20;
+/// Where the programs of a suite lie: a kernel of the variant `kml` runs them in ring 0 if
+/// it is asked to, and to others it is a place like any other.
+const TRUSTED: &str = "/trusted";
 /// A case that is known to differ: that the comparison sees it is seen each time.
 const CONTROL: &str = "sh -c 'ulimit -f 8; dd if=/dev/zero of=file bs=4k count=2'";
 /// How long a suite may take; each of its programs has a deadline within the guest.
@@ -33,7 +36,7 @@ impl Packed {
     pub(crate) fn new() -> Result<Self> {
         let mut tree = Tree::new();
         tree.console()?;
-        for place in ["/bin", "/etc", "/proc", "/sys"] {
+        for place in ["/bin", "/etc", "/proc", "/sys", TRUSTED] {
             tree.directory(place, "where programs look")?;
         }
         for (name, text) in [
@@ -43,16 +46,20 @@ impl Packed {
             tree.file(name, text.into(), "users that pjdfstest asks for")?;
         }
         let mut packed = Self { tree, commands: String::new() };
-        packed.program(Path::new("/bin/busybox"))?;
+        packed.program_in("/bin", Path::new("/bin/busybox"))?;
         packed.run("file-size-limit", 60, "/T", CONTROL);
         Ok(packed)
     }
 
-    /// Adds a program of the host to `/bin`, and the libraries that it is linked to.
+    /// Adds a program of the host, and the libraries that it is linked to.
     pub(crate) fn program(&mut self, path: &Path) -> Result<()> {
+        self.program_in(TRUSTED, path)
+    }
+
+    fn program_in(&mut self, place: &str, path: &Path) -> Result<()> {
         let name = path.file_name().context("a program without a name")?.to_string_lossy();
         let content = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-        self.tree.program(format!("/bin/{name}"), content, "a program of the suite")?;
+        self.tree.program(format!("{place}/{name}"), content, "a program of the suite")?;
         for library in libraries(path)? {
             self.library(&library)?;
         }
@@ -94,12 +101,19 @@ fn libraries(program: &Path) -> Result<Vec<String>> {
     Ok(paths.map(|path| path.trim_end_matches(':').to_owned()).collect())
 }
 
+/// A kernel, and a word for its command line, which may be empty.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Side<'a> {
+    pub(crate) kernel: &'a Path,
+    pub(crate) word: &'a str,
+}
+
 /// Runs a suite on a kernel, its disk formatted so.
-pub(crate) fn run(kernel: &Path, packed: &Packed, filesystem: &str) -> Result<Cases> {
+pub(crate) fn run(side: Side, packed: &Packed, filesystem: &str) -> Result<Cases> {
     let room = tempfile::tempdir().context("making a directory")?;
     let disk = room.path().join("disk.raw");
     make_disk(&disk, filesystem, DISK)?;
-    let mut guest = machine(kernel, packed, filesystem, &disk)?.boot()?;
+    let mut guest = machine(side, packed, filesystem, &disk)?.boot()?;
     guest.wait_shutdown(DEADLINE).map_err(|error| anyhow!("{error:#}\n{}", guest.evidence()))?;
     let said = Command::new("debugfs").args(["-R", "cat /said"]).arg(&disk).output()?;
     let cases = cases::read(&String::from_utf8_lossy(&said))
@@ -108,7 +122,7 @@ pub(crate) fn run(kernel: &Path, packed: &Packed, filesystem: &str) -> Result<Ca
     Ok(cases)
 }
 
-fn machine(kernel: &Path, packed: &Packed, filesystem: &str, disk: &Path) -> Result<Machine> {
+fn machine(side: Side, packed: &Packed, filesystem: &str, disk: &Path) -> Result<Machine> {
     let script = format!(
         "FILESYSTEM={filesystem}\n{}{}echo all >>/tmp/said\ncp /tmp/said /D\n\
          until umount /D; do kill -9 -1; sleep 0.1; done\npoweroff -f\n",
@@ -122,10 +136,12 @@ fn machine(kernel: &Path, packed: &Packed, filesystem: &str, disk: &Path) -> Res
     let initramfs = disk.with_file_name("initramfs.cpio");
     fs::write(&initramfs, archive).context("writing the initramfs")?;
     let start = Start::Kernel(Kernel {
-        image: kernel.to_owned(),
+        image: side.kernel.to_owned(),
         initramfs: Some(initramfs),
-        command_line: "console=ttyS0 panic=5 no_timer_check rdinit=/bin/busybox -- sh /script"
-            .into(),
+        command_line: format!(
+            "console=ttyS0 panic=5 no_timer_check {} rdinit=/bin/busybox -- sh /script",
+            side.word
+        ),
     });
     let mut machine = Machine::new(start, accelerator()?, MEMORY);
     let mut disk = Disk::new(disk.to_owned(), DiskFormat::Raw);

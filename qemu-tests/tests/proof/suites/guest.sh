@@ -1,7 +1,7 @@
 # What every suite begins with: PID 1 is busybox, and this is what it runs. The host
 # sets FILESYSTEM, and adds the commands of the suite and the last line.
 /bin/busybox --install -s /bin
-export PATH=/bin HOME=/ TERM=dumb NO_COLOR=1
+export PATH=/trusted:/bin HOME=/ TERM=dumb NO_COLOR=1
 # What the kernel says would tear the lines apart; it is asked for below.
 dmesg -n 1
 mount -t proc proc /proc

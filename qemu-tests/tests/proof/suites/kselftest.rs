@@ -1,5 +1,6 @@
 //! The kernel's own tests, of the source that the kernel is made of: those of files,
-//! paths and sockets that run alone, on one processor, without modules and namespaces.
+//! paths, sockets, signals and processes that run alone, on one processor, without
+//! modules and namespaces.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,8 @@ const EPOLL: &str = "filesystems/epoll/epoll_wakeup_test";
 const EPOLL_OPTIONS: &str = "-T epoll59 -T epoll60";
 /// Below tools/testing/selftests, without the ending; each runs on the disk.
 const PROGRAMS: &[&str] = &[
+    "clone3/clone3",
+    "clone3/clone3_clear_sighand",
     "core/close_range_test",
     "fchmodat2/fchmodat2_test",
     EPOLL,
@@ -43,6 +46,10 @@ const PROGRAMS: &[&str] = &[
     "openat2/openat2_test",
     "openat2/resolve_test",
     "pidfd/pidfd_getfd_test",
+    "pidfd/pidfd_open_test",
+    "pidfd/pidfd_poll_test",
+    "pidfd/pidfd_test",
+    "pidfd/pidfd_wait",
     "proc/fd-001-lookup",
     "proc/fd-002-posix-eq",
     "proc/proc-multiple-procfs",
@@ -50,8 +57,16 @@ const PROGRAMS: &[&str] = &[
     "proc/proc-self-syscall",
     "proc/self",
     "proc/thread-self",
+    "sigaltstack/sas",
     "splice/default_file_splice_read",
     "tmpfs/bug-link-o-tmpfile",
+    "x86/corrupt_xstate_header",
+    "x86/nx_stack",
+    "x86/sigaltstack",
+    "x86/sigtrap_loop",
+    "x86/single_step_syscall",
+    "x86/syscall_arg_fault",
+    "x86/syscall_nt",
 ];
 /// What of the source they and their headers need.
 const PARTS: &[&str] = &[
@@ -96,7 +111,7 @@ fn build() -> Result<PathBuf> {
     if !tree.join("usr/include").is_dir() {
         unpack(source.verified()?, &tree)?;
     }
-    let out = tree.join("programs");
+    let out = tree.join("programs-that-tell-their-ring");
     fs::create_dir_all(&out).with_context(|| format!("making {}", out.display()))?;
     PROGRAMS.iter().try_for_each(|name| compile(&tree, name, &out.join(file_name(name))))?;
     Ok(out)
@@ -134,6 +149,7 @@ fn compile(tree: &Path, name: &str, program: &Path) -> Result<()> {
         .args(["-isystem", "../../../usr/include", "-o"])
         .arg(program)
         .args(sources)
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/proof/suites/ring.c"))
         .arg("-lpthread")
         .current_dir(tree.join("tools/testing/selftests"))
         .run()

@@ -1,5 +1,6 @@
-//! Suites that others wrote, on a kernel with every patch and on one without any: each
-//! of their cases has to end alike, but for those that `expected` lists.
+//! Suites that others wrote, on a kernel with every patch and on one without any, and in
+//! ring 0 and in ring 3 of one kernel: each of their cases has to end alike, but for those
+//! that `expected` lists.
 
 mod cases;
 mod guest;
@@ -11,11 +12,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use appliance::variant::Variant;
 use kernel::Tailor;
 
-use crate::kernels::{self, image};
+use crate::kernels::{self, image, image_of_variant};
 use cases::Cases;
-use guest::Packed;
+use guest::{Packed, Side};
 
 /// What the suites call beyond what an appliance does.
 const OPTIONS: &[(&str, bool)] = &[
@@ -53,21 +55,18 @@ struct Expected {
     with: &'static str,
 }
 
-/// Those that are listed for a suite on a file system and a kernel.
-fn expected(suite: &str, filesystem: &str, tailor: Tailor) -> Vec<Expected> {
-    let entry = |line: &'static str| {
-        let mut words = line.split_ascii_whitespace();
-        let mut word = || words.next().unwrap_or_default();
-        let (of, on, measure, case, without, with) =
-            (word(), word(), word(), word(), word(), word());
-        let is_meant = |word: &str, name| word == "*" || word == name;
-        let is_taken = tailor.measures().any(|it| it.name() == measure);
-        (is_taken && is_meant(of, suite) && is_meant(on, filesystem)).then_some(Expected {
-            case,
-            without,
-            with,
-        })
-    };
+/// Those that are listed for a suite on a file system and a kernel, by what is told apart.
+fn expected(suite: &str, filesystem: &str, is_taken: &dyn Fn(&str) -> bool) -> Vec<Expected> {
+    let entry =
+        |line: &'static str| {
+            let mut words = line.split_ascii_whitespace();
+            let mut word = || words.next().unwrap_or_default();
+            let (of, on, measure, case, without, with) =
+                (word(), word(), word(), word(), word(), word());
+            let is_meant = |word: &str, name| word == "*" || word == name;
+            (is_taken(measure) && is_meant(of, suite) && is_meant(on, filesystem))
+                .then_some(Expected { case, without, with })
+        };
     let lines = include_str!("expected").lines();
     lines.filter(|line| !line.starts_with('#')).filter_map(entry).collect()
 }
@@ -104,18 +103,46 @@ pub(crate) fn each_measure(suite: &Suite) -> Result<()> {
     })
 }
 
+/// Compares the programs of a suite in ring 0 with themselves in ring 3, on one kernel,
+/// the image's: what it has no use for fails in both.
+pub(crate) fn in_ring_0(suite: &Suite) -> Result<()> {
+    let kernel = &image_of_variant(Variant::Kml, "kml", Tailor::ALL, &[])?.join("vmlinux");
+    let sides = ["", "kml"].map(|word| Side { kernel, word });
+    let packed = (suite.pack)().with_context(|| format!("packing {}", suite.name))?;
+    compare_sides(suite, &packed, sides, &|measure| measure == "kml", |without, with| {
+        let told = [cases::take_rings(without, "3")?, cases::take_rings(with, "0")?];
+        ensure!(told[0] > 0 && told[0] == told[1], "{told:?} programs say where they run");
+        println!("{}: {} programs in ring 3 and in ring 0", suite.name, told[0]);
+        Ok(())
+    })
+}
+
 /// Runs a suite on a kernel and on one without patches.
 fn compare(suite: &Suite, with: &Path, tailor: Tailor) -> Result<()> {
     let name = if suite.options.is_empty() { "untailored" } else { "untailored-suites" };
     let without = image(name, Tailor::CONFIGURATION, suite.options)?.join("vmlinux");
     let packed = (suite.pack)().with_context(|| format!("packing {}", suite.name))?;
+    let sides = [without.as_path(), with].map(|kernel| Side { kernel, word: "" });
+    let is_taken = |name: &str| tailor.measures().any(|it| it.name() == name);
+    compare_sides(suite, &packed, sides, &is_taken, |_, _| Ok(()))
+}
+
+/// Compares the cases of the second side with those of the first, after a look at both.
+fn compare_sides(
+    suite: &Suite,
+    packed: &Packed,
+    sides: [Side; 2],
+    is_taken: &dyn Fn(&str) -> bool,
+    inspect: impl Fn(&mut Cases, &mut Cases) -> Result<()>,
+) -> Result<()> {
     for filesystem in ["ext3", "ext4"] {
         let look = || -> Result<Vec<String>> {
-            let (with, without) = both(&packed, [with, &without], filesystem)?;
+            let (mut without, mut with) = both(packed, sides, filesystem)?;
+            inspect(&mut without, &mut with)?;
             let passed = without.values().filter(|result| *result == "ok").count();
             println!("{} on {filesystem}: {passed} of {} cases pass", suite.name, without.len());
-            ensure!(passed >= suite.passes, "only {passed} cases pass without the patches");
-            Ok(faults(&without, &with, &expected(suite.name, filesystem, tailor)))
+            ensure!(passed >= suite.passes, "only {passed} cases pass on the first side");
+            Ok(faults(&without, &with, &expected(suite.name, filesystem, is_taken)))
         };
         let mut faults = look()?;
         // Some cases wait for so long and no longer. What a clock decided comes out
@@ -130,14 +157,14 @@ fn compare(suite: &Suite, with: &Path, tailor: Tailor) -> Result<()> {
     Ok(())
 }
 
-/// Both kernels at once.
-fn both(packed: &Packed, kernels: [&Path; 2], filesystem: &str) -> Result<(Cases, Cases)> {
-    let [with, without] = kernels;
+/// Both sides at once.
+fn both(packed: &Packed, sides: [Side; 2], filesystem: &str) -> Result<(Cases, Cases)> {
+    let [without, with] = sides;
     thread::scope(|scope| {
         let with = scope.spawn(|| guest::run(with, packed, filesystem));
-        let without = guest::run(without, packed, filesystem).context("without the patches");
+        let without = guest::run(without, packed, filesystem).context("the first side");
         let with = with.join().map_err(|_| anyhow!("a run panicked"))?;
-        Ok((with.context("with the patches")?, without?))
+        Ok((without?, with.context("the second side")?))
     })
 }
 
@@ -155,7 +182,7 @@ fn faults(without: &Cases, with: &Cases, expected: &[Expected]) -> Vec<String> {
     };
     let new = differing.iter().filter(|(name, results)| !is_expected(name, results));
     let new = new.map(|(name, [without, with])| {
-        format!("{name}: {without} without the patches, {with} with them")
+        format!("{name}: {without} on the first side, {with} on the second")
     });
     let differs = |it: &&Expected| {
         differing
