@@ -107,13 +107,14 @@ static long call_with(unsigned long flags, long number, long first, long second,
 	return number;
 }
 
-/* While the kernel runs with DF it copies backwards. */
+/* While the kernel runs with DF it copies backwards. The text is another each time: a
+   page of the pipe may still hold the last one. */
 static int echoes(unsigned long flags)
 {
 	char out[4096], in[4096] = "";
 	int ends[2], same;
 
-	memset(out, 'a', sizeof out);
+	memset(out, flags ? 'c' : 'a', sizeof out);
 	out[0] = 'b';
 	if (pipe(ends) || call_with(flags, SYS_write, ends[1], (long)out, sizeof out) != sizeof out)
 		return 0;
