@@ -135,6 +135,10 @@ pub struct Call {
 pub struct Boot {
     /// Instructions up to the first `200`.
     pub instructions: u64,
+    /// Every instruction up to the server's first wait, of the idle task and the timer
+    /// too, and each turn of one under `rep`; 0 where they were not told apart.
+    #[serde(default)]
+    pub turns_too: u64,
     /// The phases in their order: firmware, decompression, kernel, PID 1, server.
     pub phases: Vec<Phase>,
 }

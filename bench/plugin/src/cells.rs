@@ -46,6 +46,9 @@ pub(crate) struct Cells {
     pub total: Cell,
     pub user: Cell,
     pub rep_bytes: Cell,
+    /// Turns of instructions under `rep`. QEMU looks once more to find none left, so
+    /// that the instruction itself can count apart from them.
+    pub turns: Cell,
     /// `syscall` in the lower half of the addresses.
     pub syscalls: Cell,
     /// Calls in the kernel's code from one function to the beginning of another.
@@ -69,6 +72,7 @@ impl Cells {
             total: Cell::new(),
             user: Cell::new(),
             rep_bytes: Cell::new(),
+            turns: Cell::new(),
             syscalls: Cell::new(),
             fitting: Cell::new(),
             strays: Cell::new(),

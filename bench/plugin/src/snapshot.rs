@@ -19,6 +19,7 @@ pub(crate) struct Snapshot {
     total: u64,
     user: u64,
     rep_bytes: u64,
+    turns: u64,
     /// Without those of waiting.
     exits: Exits,
     functions: Vec<u64>,
@@ -43,6 +44,7 @@ impl Snapshot {
             total: now.total,
             user: cells.user.get(),
             rep_bytes: cells.rep_bytes.get(),
+            turns: cells.turns.get(),
             exits,
             functions: cells.functions.iter().map(Cell::get).collect(),
             sites: sites.iter().map(|(site, cell)| (*site, cell.get())).collect(),
@@ -65,6 +67,7 @@ pub(crate) struct Difference {
     total: u64,
     user: u64,
     rep_bytes: u64,
+    turns: u64,
     exits: Exits,
     functions: BTreeMap<usize, u64>,
     sites: BTreeMap<Site, u64>,
@@ -96,6 +99,7 @@ impl Difference {
             total: to.total - before(|it| it.total),
             user: to.user - before(|it| it.user),
             rep_bytes: to.rep_bytes - before(|it| it.rep_bytes),
+            turns: to.turns - before(|it| it.turns),
             exits,
             functions: functions.filter(|(_, count)| *count > 0).collect(),
             sites: sites.filter(|(_, count)| *count > 0).collect(),
@@ -114,6 +118,7 @@ impl Difference {
             sum.total += lap.total;
             sum.user += lap.user;
             sum.rep_bytes += lap.rep_bytes;
+            sum.turns += lap.turns;
             sum.sums.add(lap.sums);
             for (index, count) in &lap.functions {
                 *sum.functions.entry(*index).or_default() += count;
@@ -169,6 +174,7 @@ impl Difference {
             "softirqs": softirqs,
             "idle": idle,
             "rep_bytes": self.rep_bytes,
+            "turns": self.turns,
             "exits": EXITS.into_iter().zip(self.exits).collect::<BTreeMap<_, _>>(),
             "functions": functions,
             "calls": calls,

@@ -44,6 +44,8 @@ const ALLOCATORS: &[&str] = &[
 pub(crate) struct Moment {
     /// What was executed until then; see [`crate::tracker::Tracker::work`].
     instructions: u64,
+    /// All of them, and each turn under `rep`: what a clock of instructions counts.
+    turns_too: u64,
     /// What passed on the host since the guest began to run.
     milliseconds: f64,
 }
@@ -333,6 +335,7 @@ extern "C" fn on_rep(_: c_uint, data: *mut c_void) {
     let rep = unsafe { &*data.cast::<Rep>() };
     let mut last = plugin.last_rep.lock().unwrap_or_else(PoisonError::into_inner);
     if *last == (rep.address, plugin.cells.total.get()) {
+        plugin.cells.turns.add(1);
         return;
     }
     plugin.cells.total.add(1);
@@ -455,7 +458,8 @@ fn phase(plugin: &Plugin, name: &'static str, now: Now) -> bool {
     let is_new = !phases.contains_key(name);
     phases.entry(name).or_insert_with(|| {
         let passed = plugin.begin.get_or_init(Instant::now).elapsed();
-        Moment { instructions, milliseconds: passed.as_secs_f64() * 1000.0 }
+        let turns_too = plugin.cells.total.get() + plugin.cells.turns.get();
+        Moment { instructions, turns_too, milliseconds: passed.as_secs_f64() * 1000.0 }
     });
     is_new
 }

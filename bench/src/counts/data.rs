@@ -32,6 +32,8 @@ pub struct Counts {
     pub idle: u64,
     /// Bytes written under `rep`, each such instruction being counted once.
     pub rep_bytes: u64,
+    /// Turns of instructions under `rep`, which are not in the other counts.
+    pub turns: u64,
     /// Instructions that would leave a virtual machine, by kind: `port`, `hlt`,
     /// `wrmsr`, `cpuid`, `memory`. Without those of the timer (its interrupts, and
     /// setting it) and of the idle task, but with each halt that a device's interrupt ends.
@@ -60,6 +62,9 @@ pub struct Counts {
 pub struct Moment {
     /// Instructions until then, other than those of the idle task and of the timer.
     pub instructions: u64,
+    /// All instructions until then, and each turn of one under `rep`: what a clock
+    /// of instructions (`-icount`) counts.
+    pub turns_too: u64,
     /// Milliseconds that passed on the host since the guest began to run: while it was
     /// counted, which takes longer.
     pub milliseconds: f64,

@@ -58,7 +58,8 @@ pub fn boot(subject: &Subject, tools: &Tools, link: &Link) -> Result<Boot> {
 
 /// A start without phases.
 fn whole(instructions: u64, milliseconds: f64) -> Boot {
-    Boot { instructions, phases: vec![Phase { name: "all".into(), instructions, milliseconds }] }
+    let phases = vec![Phase { name: "all".into(), instructions, milliseconds }];
+    Boot { instructions, turns_too: 0, phases }
 }
 
 /// What a start begins with. UEFI loads a kernel that unpacks itself as one of UEFI's
@@ -90,5 +91,5 @@ fn counted(counter: &mut Counter, first: &str, moments: &[(&str, &str)]) -> Resu
         });
         (name, begin) = (next, *at);
     }
-    Ok(Boot { instructions: begin.instructions, phases })
+    Ok(Boot { instructions: begin.instructions, turns_too: begin.turns_too, phases })
 }

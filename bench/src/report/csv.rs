@@ -69,6 +69,9 @@ fn syscalls(lines: &mut Lines, subject: &Measured) {
 fn boot(lines: &mut Lines, subject: &Measured) {
     for (firmware, boot) in &subject.boot {
         lines.add("boot", firmware, "instructions", boot.instructions);
+        if boot.turns_too > 0 {
+            lines.add("boot", firmware, "instructions with each turn under rep", boot.turns_too);
+        }
         for phase in &boot.phases {
             let name = format!("{firmware}: {}", phase.name);
             lines.add("boot phase", &name, "instructions", phase.instructions);

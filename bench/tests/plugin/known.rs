@@ -119,6 +119,9 @@ fn check(counts: &Counts) -> Result<()> {
     ensure!(counts.total == counts.user + kernel, "{} in all", counts.total);
     let bytes = 4096 + 512 * 8 + 2 * 100;
     ensure!(counts.rep_bytes == bytes, "{} bytes instead of {bytes}", counts.rep_bytes);
+    // With that of `rep outsb`.
+    let turns = 4096 + 512 + 2 * 100 + 5;
+    ensure!(counts.turns == turns, "{} turns instead of {turns}", counts.turns);
     check_exits(&counts.exits)?;
     let site = Site("driver".into(), "kmem_cache_alloc_noprof".into(), 2);
     ensure!(counts.allocations == [site], "allocations: {:?}", counts.allocations);

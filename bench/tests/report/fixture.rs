@@ -127,7 +127,14 @@ fn boot((firmware, millions): (&str, u64)) -> (String, Boot) {
             ("server", 4),
         ],
     };
-    (firmware.to_owned(), Boot { instructions, phases: phases.into_iter().map(phase).collect() })
+    (
+        firmware.to_owned(),
+        Boot {
+            instructions,
+            turns_too: instructions + 1_000,
+            phases: phases.into_iter().map(phase).collect(),
+        },
+    )
 }
 
 fn load(name: &str, kernel: f64, user: f64) -> (String, Requests) {

@@ -29,7 +29,31 @@ pub(super) fn blocks(view: &View) -> Vec<Block> {
     }
     blocks.push(Block::Table(totals(view, &firmwares)));
     blocks.extend(phases(view, &firmwares).map(Block::Table));
+    blocks.extend(turns(view).map(Block::Text));
     blocks
+}
+
+/// What a count of every turn under `rep` says of the direct start, for who compares with
+/// figures that were taken so.
+fn turns(view: &View) -> Option<String> {
+    let of = |subject: &Measured| {
+        let boot = subject.boot.get("direct")?;
+        Some((taken(boot.turns_too as f64)?, boot.instructions as f64))
+    };
+    let ((own, own_once), (other, other_once)) = (of(view.own?)?, of(view.reference?)?);
+    let millions = |count: f64| grouped(count / 1e6, 0);
+    Some(format!(
+        "A clock of instructions, which counts each turn of an instruction under rep, the idle \
+         task and the timer, shows {} million at the server's first wait in {}, and {} million \
+         in {}: {} million fewer, where the count above, which takes an instruction under rep \
+         once, has {} million fewer.",
+        millions(own),
+        view.own?.name,
+        millions(other),
+        view.reference?.name,
+        millions(other - own),
+        millions(other_once - own_once)
+    ))
 }
 
 /// The names of the phases in their order, over all starts.
