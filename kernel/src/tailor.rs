@@ -59,7 +59,7 @@ impl Measure {
             Self::Dac => Some("access control by mode bits"),
             Self::Checks => Some("the limit on the size of files"),
             Self::Vfs => Some("file notification"),
-            Self::Net => Some("merging of received packets"),
+            Self::Net => Some("merging of received packets, and an MTU above 1500 on virtio"),
         }
     }
 }
@@ -212,6 +212,13 @@ pub const OPTIONS: &[MenuOption] = &[
         measure: Measure::Net,
         patch: "0009-tailor-ack.patch",
         why: "the answer to a request acknowledges it",
+        excludes: &[],
+    },
+    MenuOption {
+        symbol: "TAILOR_RECEIVE",
+        measure: Measure::Net,
+        patch: "0010-tailor-receive.patch",
+        why: "a small packet is received into a buffer of its own and not copied",
         excludes: &[],
     },
 ];

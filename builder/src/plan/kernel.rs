@@ -70,7 +70,7 @@ pub(super) fn plan(
         ipv6: network.has_ipv6(),
         efi: true,
         hardened: profile == Profile::Hardened,
-        tailor: tailor::plan(project)?,
+        tailor: tailor::plan(project, target, network)?,
         kml: variant == Variant::Kml,
     };
     let (options, cmdline) = (options(project), cmdline(project, target, variant)?);

@@ -6,17 +6,26 @@
 use host::Problem;
 use kernel::{Measure, Tailor};
 
+use super::Network;
 use crate::spec::{KernelValue, Profile, Project};
+use crate::target::Target;
 
 /// The section of the file.
 const SECTION: &str = "kernel.tailor";
+/// The largest MTU, in bytes, with TAILOR_RECEIVE, which virtio-net alone has.
+const RECEIVE_MTU_MAX: u16 = 1500;
 
 /// What the kernel of a project leaves out.
 ///
 /// # Errors
 /// Refused where one measure needs another, where the profile has what a measure
-/// leaves out, and where `kernel.options` ask for what an option cannot be with.
-pub(super) fn plan(project: &Project) -> Result<Tailor, Problem> {
+/// leaves out, where `kernel.options` ask for what an option cannot be with, and where
+/// packets are larger than what one receives.
+pub(super) fn plan(
+    project: &Project,
+    target: Target,
+    network: &Network,
+) -> Result<Tailor, Problem> {
     let spec = &project.spec.kernel;
     let tailor = spec.tailor.with(spec.profile);
     if spec.profile == Profile::Hardened && tailor.dac {
@@ -29,6 +38,12 @@ pub(super) fn plan(project: &Project) -> Result<Tailor, Problem> {
         }
     }
     check_options(project, tailor)?;
+    if tailor.net && target == Target::Kvm && network.mtu.is_some_and(|mtu| mtu > RECEIVE_MTU_MAX) {
+        let what = format!("`kernel.tailor.net` receives {RECEIVE_MTU_MAX} bytes at most");
+        return Err(project
+            .refuse("network", "mtu", &what)
+            .hint("lower it, or add `net = false` to [kernel.tailor]"));
+    }
     Ok(tailor)
 }
 

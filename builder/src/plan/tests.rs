@@ -112,6 +112,11 @@ fn networks_that_cannot_be() {
             "mtu = 1000\ngateways",
             "6: `network.mtu`: IPv6 needs an MTU of at least 1280",
         ),
+        (
+            "gateways",
+            "mtu = 9000\ngateways",
+            "6: `network.mtu`: `kernel.tailor.net` receives 1500 bytes at most",
+        ),
     ] {
         let said = refusal(old, new);
         assert!(said.starts_with(what), "{said}");
