@@ -38,11 +38,8 @@ pub(super) fn plan(
         }
     }
     check_options(project, tailor)?;
-    if tailor.net && target == Target::Kvm && network.mtu.is_some_and(|mtu| mtu > RECEIVE_MTU_MAX) {
-        let what = format!("`kernel.tailor.net` receives {RECEIVE_MTU_MAX} bytes at most");
-        return Err(project
-            .refuse("network", "mtu", &what)
-            .hint("lower it, or add `net = false` to [kernel.tailor]"));
+    if tailor.net && target == Target::Kvm {
+        check_mtu(project, network)?;
     }
     Ok(tailor)
 }
@@ -80,4 +77,15 @@ fn check_options(project: &Project, tailor: Tailor) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// Packets that virtio-net would not receive.
+fn check_mtu(project: &Project, network: &Network) -> Result<(), Problem> {
+    if network.mtu.is_none_or(|mtu| mtu <= RECEIVE_MTU_MAX) {
+        return Ok(());
+    }
+    let what = format!("`kernel.tailor.net` receives {RECEIVE_MTU_MAX} bytes at most");
+    Err(project
+        .refuse("network", "mtu", &what)
+        .hint("lower it, or add `net = false` to [kernel.tailor]"))
 }

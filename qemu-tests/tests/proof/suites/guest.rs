@@ -101,9 +101,12 @@ fn libraries(program: &Path) -> Result<Vec<String>> {
     Ok(paths.map(|path| path.trim_end_matches(':').to_owned()).collect())
 }
 
-/// A kernel, and a word for its command line, which may be empty.
+/// One of the two that are compared: a kernel, and a word for its command line, which may
+/// be empty.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Side<'a> {
+    /// What it is called where it is told from the other, as in "in ring 0".
+    pub(crate) name: &'static str,
     pub(crate) kernel: &'a Path,
     pub(crate) word: &'a str,
 }

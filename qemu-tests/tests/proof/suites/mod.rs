@@ -57,16 +57,15 @@ struct Expected {
 
 /// Those that are listed for a suite on a file system and a kernel, by what is told apart.
 fn expected(suite: &str, filesystem: &str, is_taken: &dyn Fn(&str) -> bool) -> Vec<Expected> {
-    let entry =
-        |line: &'static str| {
-            let mut words = line.split_ascii_whitespace();
-            let mut word = || words.next().unwrap_or_default();
-            let (of, on, measure, case, without, with) =
-                (word(), word(), word(), word(), word(), word());
-            let is_meant = |word: &str, name| word == "*" || word == name;
-            (is_taken(measure) && is_meant(of, suite) && is_meant(on, filesystem))
-                .then_some(Expected { case, without, with })
-        };
+    let entry = |line: &'static str| {
+        let mut words = line.split_ascii_whitespace();
+        let mut word = || words.next().unwrap_or_default();
+        let (of, on, measure, case, without, with) =
+            (word(), word(), word(), word(), word(), word());
+        let is_meant = |word: &str, name| word == "*" || word == name;
+        let is_listed = is_taken(measure) && is_meant(of, suite) && is_meant(on, filesystem);
+        is_listed.then_some(Expected { case, without, with })
+    };
     let lines = include_str!("expected").lines();
     lines.filter(|line| !line.starts_with('#')).filter_map(entry).collect()
 }
@@ -107,7 +106,8 @@ pub(crate) fn each_measure(suite: &Suite) -> Result<()> {
 /// the image's: what it has no use for fails in both.
 pub(crate) fn in_ring_0(suite: &Suite) -> Result<()> {
     let kernel = &image_of_variant(Variant::Kml, "kml", Tailor::ALL, &[])?.join("vmlinux");
-    let sides = ["", "kml"].map(|word| Side { kernel, word });
+    let sides =
+        [("in ring 3", ""), ("in ring 0", "kml")].map(|(name, word)| Side { name, kernel, word });
     let packed = (suite.pack)().with_context(|| format!("packing {}", suite.name))?;
     compare_sides(suite, &packed, sides, &|measure| measure == "kml", |without, with| {
         let told = [cases::take_rings(without, "3")?, cases::take_rings(with, "0")?];
@@ -122,7 +122,8 @@ fn compare(suite: &Suite, with: &Path, tailor: Tailor) -> Result<()> {
     let name = if suite.options.is_empty() { "untailored" } else { "untailored-suites" };
     let without = image(name, Tailor::CONFIGURATION, suite.options)?.join("vmlinux");
     let packed = (suite.pack)().with_context(|| format!("packing {}", suite.name))?;
-    let sides = [without.as_path(), with].map(|kernel| Side { kernel, word: "" });
+    let sides = [("without the patches", without.as_path()), ("with the patches", with)]
+        .map(|(name, kernel)| Side { name, kernel, word: "" });
     let is_taken = |name: &str| tailor.measures().any(|it| it.name() == name);
     compare_sides(suite, &packed, sides, &is_taken, |_, _| Ok(()))
 }
@@ -141,8 +142,9 @@ fn compare_sides(
             inspect(&mut without, &mut with)?;
             let passed = without.values().filter(|result| *result == "ok").count();
             println!("{} on {filesystem}: {passed} of {} cases pass", suite.name, without.len());
-            ensure!(passed >= suite.passes, "only {passed} cases pass on the first side");
-            Ok(faults(&without, &with, &expected(suite.name, filesystem, is_taken)))
+            ensure!(passed >= suite.passes, "only {passed} cases pass {}", sides[0].name);
+            let names = sides.map(|side| side.name);
+            Ok(faults(&without, &with, names, &expected(suite.name, filesystem, is_taken)))
         };
         let mut faults = look()?;
         // Some cases wait for so long and no longer. What a clock decided comes out
@@ -161,15 +163,15 @@ fn compare_sides(
 fn both(packed: &Packed, sides: [Side; 2], filesystem: &str) -> Result<(Cases, Cases)> {
     let [without, with] = sides;
     thread::scope(|scope| {
-        let with = scope.spawn(|| guest::run(with, packed, filesystem));
-        let without = guest::run(without, packed, filesystem).context("the first side");
-        let with = with.join().map_err(|_| anyhow!("a run panicked"))?;
-        Ok((without?, with.context("the second side")?))
+        let second = scope.spawn(|| guest::run(with, packed, filesystem));
+        let first = guest::run(without, packed, filesystem).context(without.name);
+        let second = second.join().map_err(|_| anyhow!("a run panicked"))?;
+        Ok((first?, second.context(with.name)?))
     })
 }
 
 /// What differs and is not expected to, and what is expected to and does not.
-fn faults(without: &Cases, with: &Cases, expected: &[Expected]) -> Vec<String> {
+fn faults(without: &Cases, with: &Cases, sides: [&str; 2], expected: &[Expected]) -> Vec<String> {
     let missing = "missing".to_owned();
     let names: BTreeSet<&String> = without.keys().chain(with.keys()).collect();
     let differing = names.into_iter().filter_map(|name| {
@@ -182,7 +184,7 @@ fn faults(without: &Cases, with: &Cases, expected: &[Expected]) -> Vec<String> {
     };
     let new = differing.iter().filter(|(name, results)| !is_expected(name, results));
     let new = new.map(|(name, [without, with])| {
-        format!("{name}: {without} on the first side, {with} on the second")
+        format!("{name}: {without} {}, {with} {}", sides[0], sides[1])
     });
     let differs = |it: &&Expected| {
         differing
