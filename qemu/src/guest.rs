@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ExitStatus, Stdio};
@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use host::{check_interrupt, failed, find_program, quote};
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::param::clock_ticks_per_second;
+use rustix::pipe::fcntl_setpipe_size;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::json;
@@ -31,6 +33,9 @@ use crate::serving::Serving;
 const POLL: Duration = Duration::from_millis(20);
 /// How long QEMU gets to end when told to.
 const GRACE: Duration = Duration::from_secs(2);
+/// How much of the console waits for us, in bytes: QEMU drops what finds no room. It is
+/// the most that Linux gives without privilege (pipe(7), `pipe-max-size`).
+const UNREAD: usize = 1 << 20;
 
 /// How a machine ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +98,7 @@ pub struct Guest {
     qmp: Option<Qmp>,
     console: Console,
     /// Our end of the serial line.
-    keyboard: UnixStream,
+    keyboard: PipeWriter,
     /// What QEMU itself says.
     errors: Option<JoinHandle<String>>,
     /// How far the console was looked at.
@@ -107,22 +112,23 @@ pub struct Guest {
 
 impl Guest {
     pub(crate) fn start(machine: &Machine, copy: impl Write + Send + 'static) -> Result<Self> {
-        let (qmp, qemu_stdin) = UnixStream::pair().context("making a socket for QMP")?;
-        let (keyboard, qemu_stdout) =
-            UnixStream::pair().context("making a socket for a console")?;
-        let mut command = command(machine, qemu_stdin.into(), qemu_stdout.into())?;
+        let (qmp, qemu_qmp) = UnixStream::pair().context("making a socket for QMP")?;
+        let (stdin, keyboard) = pipe().context("making a pipe to the console")?;
+        let (output, stdout) = pipe().context("making a pipe from the console")?;
+        // Refused, the 64 KiB of any pipe have to do.
+        let _ = fcntl_setpipe_size(&output, UNREAD);
+        let mut command = command(machine, qemu_qmp, stdin, stdout)?;
         let console = Console::default();
         let follower = console.clone();
-        let stream = keyboard.try_clone().context("cloning the console's socket")?;
         let (sender, receiver) = mpsc::channel();
         // The signal of a parent's death comes when the *thread* that started the
         // child ends: this one stays until QEMU has ended.
         thread::spawn(move || {
             let spawned = command.spawn();
-            // It holds QEMU's ends of the sockets.
+            // It holds QEMU's ends of the socket and the pipes.
             drop(command);
             if sender.send(spawned).is_ok() {
-                follower.follow(stream, copy);
+                follower.follow(output, copy);
             }
         });
         let mut child =
@@ -369,7 +375,15 @@ impl Drop for Guest {
     }
 }
 
-fn command(machine: &Machine, stdin: OwnedFd, stdout: OwnedFd) -> Result<std::process::Command> {
+/// The command with QEMU's ends: no path, no length limit, nothing to clean up. The
+/// console is a pipe each way, since a socket has room for some 270 characters only when
+/// they come one by one.
+fn command(
+    machine: &Machine,
+    qmp: UnixStream,
+    stdin: PipeReader,
+    stdout: PipeWriter,
+) -> Result<std::process::Command> {
     let wrapper = match &machine.network {
         Network::Tap(tap) => tap.wrapper().into(),
         _ => Vec::new(),
@@ -384,17 +398,20 @@ fn command(machine: &Machine, stdin: OwnedFd, stdout: OwnedFd) -> Result<std::pr
         command.args(&wrapper[1..]).arg(QEMU);
     }
     command.args(machine.arguments(None)?);
-    // Both sockets come as QEMU's standard input and output: no path, no length
-    // limit, nothing to clean up.
-    command.args(["-chardev", "socket,id=qmp,fd=0", "-mon", "chardev=qmp,mode=control"]);
-    command.args(["-chardev", "socket,id=console,fd=1", "-serial", "chardev:console"]);
+    let monitor = format!("socket,id=qmp,fd={}", qmp.as_raw_fd());
+    command.args(["-chardev", &monitor, "-mon", "chardev=qmp,mode=control"]);
+    command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
     // It waits until the monitor is there, or an early end would go unexplained.
     command.arg("-S");
     command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).process_group(0);
     command.env("LC_ALL", "C");
-    // SAFETY: prctl is async-signal-safe and touches nothing of the parent.
+    // SAFETY: fcntl and prctl are async-signal-safe and touch nothing of the parent.
     unsafe {
-        command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
+        command.pre_exec(move || {
+            // Of all that are open, this one is for QEMU.
+            fcntl_setfd(&qmp, FdFlags::empty())?;
+            Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
+        });
     }
     Ok(command)
 }

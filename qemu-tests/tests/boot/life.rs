@@ -1,9 +1,11 @@
 //! What happens to a guest from outside, and what it makes of it.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use appliance::disk::Format;
@@ -14,8 +16,8 @@ use libtest_mimic::Trial;
 use qemu::{Chipset, Disk, Ended, Machine, Start};
 
 use crate::image::{self, BOOT, Image, SHUTDOWN, forwarded};
-use crate::project::{EXT4, HARDENED, Project, asked};
-use crate::trial::{trial, with_guest};
+use crate::project::{EXT3, EXT4, HARDENED, Project, asked};
+use crate::trial::{explain, trial, with_guest};
 
 /// How long a guest may take to answer to something other than the power button.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -26,6 +28,7 @@ const CONFIGURATION: &str = "/etc/appliance.conf";
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials: Vec<Trial> = asked().into_iter().flat_map(of).collect();
+    trials.push(trial("life::a_console_that_is_read_late", &EXT3, late_reader));
     trials.push(trial("life::a_forbidden_call_ends_the_server", &HARDENED, forbidden_call));
     trials
 }
@@ -127,6 +130,38 @@ fn content(mut archive: &[u8], path: &str) -> Result<String> {
         }
         archive = entry.finish().context("reading the archive")?;
     }
+}
+
+/// Reads nothing before it is told to.
+struct Late(Receiver<()>);
+
+impl Write for Late {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Told once: from then on nobody is there to tell.
+        let _ = self.0.recv_timeout(BOOT);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The last line of a talkative start is still there for whoever comes after it.
+fn late_reader(image: &Image) -> Result<()> {
+    let mut machine = image.machine(Firmware::Direct)?;
+    let Start::Kernel(kernel) = &mut machine.start else { bail!("the start is not direct") };
+    kernel.command_line.push_str(" loglevel=7");
+    let (reader, told) = mpsc::channel();
+    let mut guest = machine.boot_showing(Late(told))?;
+    let address = forwarded(&guest)?;
+    let start = Instant::now();
+    while let Err(error) = image.compare(&guest, address) {
+        ensure!(start.elapsed() < BOOT, "it does not serve: {error:#}");
+        thread::sleep(ANSWER / 100);
+    }
+    drop(reader);
+    guest.wait_serving(ANSWER).map(drop).map_err(|error| explain(&error, &guest))
 }
 
 /// A kernel that finds no PID 1 panics.
