@@ -34,6 +34,7 @@ const TESTS: &[Test] = &[
     ("suites::pjdfstest", false, || suites::all_measures(&suites::PJDFSTEST)),
     ("suites::pjdfstest_with_each_measure", true, || suites::each_measure(&suites::PJDFSTEST)),
     ("suites::kselftest", true, || suites::all_measures(&suites::KSELFTEST)),
+    ("suites::pjdfstest_in_ring_0", true, || suites::in_ring_0(&suites::PJDFSTEST)),
     ("suites::kselftest_in_ring_0", true, || suites::in_ring_0(&suites::KSELFTEST)),
     ("suites::stress_ng", true, || suites::all_measures(&suites::STRESS_NG)),
     ("suites::stress_ng_finds_a_kernel_that_does_not_forget", true, suites::seeded_bug),
