@@ -5,7 +5,8 @@ use core::panic::PanicInfo;
 
 use crate::sys;
 
-/// Makes a function the start of the program.
+/// Makes a function the start of the program; it gets the place of argc, or takes
+/// nothing.
 ///
 /// The kernel starts a program with the stack pointer at argc; a function wants it
 /// aligned to 16 bytes before the call (System V ABI, section 3.4.1).
@@ -13,10 +14,35 @@ use crate::sys;
 macro_rules! start {
     ($main:path) => {
         core::arch::global_asm!(
-            ".globl _start", "_start:", "xor ebp, ebp", "and rsp, -16", "call {main}", "ud2",
+            ".globl _start", "_start:", "xor ebp, ebp", "mov rdi, rsp", "and rsp, -16",
+            "call {main}", "ud2",
             main = sym $main
         );
     };
+}
+
+/// What the kernel tells the program under a key of its auxiliary vector, which stands
+/// behind the arguments and the environment, each closed by a zero (System V ABI, figure
+/// 3.9); nothing if it says nothing.
+///
+/// # Safety
+/// `argc` is what the program's start got.
+pub unsafe fn auxiliary(argc: *const usize, key: usize) -> Option<usize> {
+    // SAFETY: the vector ends with a key of zero, and all of it is there.
+    unsafe {
+        let mut place = argc.add(1 + *argc + 1);
+        while *place != 0 {
+            place = place.add(1);
+        }
+        place = place.add(1);
+        while *place != 0 {
+            if *place == key {
+                return Some(*place.add(1));
+            }
+            place = place.add(2);
+        }
+    }
+    None
 }
 
 /// The longest line in bytes: every repetition with another value of ten digits.

@@ -2,9 +2,10 @@
 //! and the lines on the console.
 //!
 //! ```text
+//! bench: ring 3                       where the program runs
 //! bench: call close 449:199 512:1     value:count, sorted by value, of the clock
 //! bench: call sendfile errno 38       the kernel does not have it
-//! bench: end 17 0123456789abcdef      lines, and the checksum of their texts
+//! bench: end 18 0123456789abcdef      lines, and the checksum of their texts
 //! bench: failed mounting the disk: errno 5        instead of all that
 //! ```
 //!
@@ -13,6 +14,8 @@
 
 /// What a line of ours begins with.
 pub const PREFIX: &str = "bench: ";
+/// The first word of the first line.
+pub const RING: &str = "ring";
 /// The first word of a measurement's line.
 pub const CALL: &str = "call";
 /// The word in place of the values when a call failed; an error number follows.
@@ -21,6 +24,10 @@ pub const ERRNO: &str = "errno";
 pub const END: &str = "end";
 /// The first word of the only line when the preparation failed.
 pub const FAILED: &str = "failed";
+
+/// Where the program lies: a kernel of the variant `kml` runs it in ring 0 if it is asked
+/// to, and to others it is a place like any other.
+pub const PROGRAM: &str = "/trusted/syscalls";
 
 /// How often each call is made before it is measured.
 pub const WARM_UP: usize = 50;

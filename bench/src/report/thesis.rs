@@ -109,9 +109,10 @@ pub const FLAGS: &str = "The thesis: -O2 with -finline-functions -funroll-loops 
 pub const KML: &str = "The thesis ran it on a host only: the hypervisors of its day gave a guest no \
     ring 0. Lupine (EuroSys 2020) measured it under KVM: a null call 40 % faster, applications by \
     4 % at most. What it saves is the change of the ring, which has no instructions of its own and \
-    which emulation does not model: under emulation no gain is to be expected, neither in \
-    instructions nor in time, and a call costs a few more or less for the other way in and out. \
-    On a machine with KVM the same rows of time show what there is to gain.";
+    which emulation does not model: under emulation a call costs a few instructions more or less for \
+    the other way in and out, and what it gains in time is what the emulator itself does for \
+    SYSCALL and SYSRET beyond a jump. On a machine with KVM the same rows of time show what there is \
+    to gain.";
 
 /// What it says of the ramp.
 pub const RAMP: &str = "The thesis: before tailoring, replies broke down at 500 to 600 requests \

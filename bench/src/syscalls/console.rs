@@ -2,7 +2,7 @@
 //! [`bench_guest::wire`] has them, between whatever else appears there.
 
 use anyhow::{Context, Result, bail, ensure};
-use bench_guest::wire::{CALL, Call, Checksum, END, ERRNO, FAILED, PREFIX, REPETITIONS};
+use bench_guest::wire::{CALL, Call, Checksum, END, ERRNO, FAILED, PREFIX, REPETITIONS, RING};
 
 /// What the program says of one call.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,11 +25,12 @@ pub(super) fn is_last(text: &str) -> bool {
     matches!(text.split(' ').next(), Some(END | FAILED))
 }
 
-/// Reads the texts of all lines up to the last one.
+/// Reads the texts of all lines up to the last one: in which ring the program runs, and
+/// what it says of the calls.
 ///
 /// # Errors
 /// When a line is missing, out of order, or not what the program wrote.
-pub(super) fn parse(lines: &[String]) -> Result<Vec<Told>> {
+pub(super) fn parse(lines: &[String]) -> Result<(u8, Vec<Told>)> {
     let (end, lines) = lines.split_last().context("the program said nothing")?;
     let mut checksum = Checksum::default();
     for line in lines {
@@ -41,6 +42,9 @@ pub(super) fn parse(lines: &[String]) -> Result<Vec<Told>> {
         "what the program said did not arrive whole: it ends with `{}` instead of `{expected}`",
         shown(end)
     );
+    let (first, lines) = lines.split_first().context("the program said nothing")?;
+    let ring = first.strip_prefix(RING).map(|word| word.trim_start().parse());
+    let ring = ring.context("it does not say first where it runs")?.context("reading its ring")?;
     let told: Vec<Told> = lines
         .iter()
         .map(|line| parse_line(line).with_context(|| format!("reading `{}`", shown(line))))
@@ -49,7 +53,7 @@ pub(super) fn parse(lines: &[String]) -> Result<Vec<Told>> {
         told.iter().map(|told| told.call).eq(Call::ALL),
         "the program is not of this version: it made other calls, or in another order"
     );
-    Ok(told)
+    Ok((ring, told))
 }
 
 /// A line as a message shows it.
@@ -99,7 +103,8 @@ mod tests {
             Call::Sendfile => format!("{CALL} sendfile {ERRNO} 38"),
             call => format!("{CALL} {} 449:199 512:1", call.name()),
         };
-        finished(Call::ALL.into_iter().map(line).collect())
+        let ring = format!("{RING} 3");
+        finished(std::iter::once(ring).chain(Call::ALL.into_iter().map(line)).collect())
     }
 
     /// The lines with the last one that belongs to them.
@@ -118,13 +123,14 @@ mod tests {
     fn failure_with(line: &str) -> String {
         let mut lines = lines();
         lines.pop();
-        lines[2] = line.to_owned();
+        lines[3] = line.to_owned();
         failure(&finished(lines))
     }
 
     #[test]
     fn whole_lines_are_read() {
-        let told = parse(&lines()).unwrap();
+        let (ring, told) = parse(&lines()).unwrap();
+        assert_eq!(ring, 3);
         assert_eq!(told.len(), Call::ALL.len());
         assert_eq!(told[2], Told { call: Call::Close, times: Ok(vec![(449, 199), (512, 1)]) });
         assert_eq!(told[16], Told { call: Call::Sendfile, times: Err(38) });
@@ -150,6 +156,12 @@ mod tests {
 
     #[test]
     fn hostile_lines_are_refused() {
+        for (line, why) in [("call empty 1:200", "where it runs"), ("ring x", "its ring")] {
+            let mut lines = lines();
+            lines.pop();
+            lines[0] = line.to_owned();
+            assert!(failure(&finished(lines)).contains(why), "{line}");
+        }
         for (line, why) in [
             ("", "it is about no call"),
             ("call", "the call is missing"),

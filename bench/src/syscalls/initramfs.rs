@@ -4,20 +4,21 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use bench_guest::wire::{MOUNT, PAGE};
+use bench_guest::wire::{MOUNT, PAGE, PROGRAM};
 use host::{explain_io, write_atomically};
 use initramfs::Tree;
 
 use crate::subject::Support;
 
-/// Writes the archive; with a page for a machine without a disk.
+/// Writes the archive, with a page for a machine without a disk, and gives the path of
+/// what is to be PID 1.
 pub(super) fn write(
     archive: &Path,
     program: &Path,
     load_modules: &Path,
     support: &Support,
     page: Option<Vec<u8>>,
-) -> Result<()> {
+) -> Result<&'static str> {
     let mut tree = Tree::new();
     tree.console()?;
     tree.directory("/proc", "the kernel's list of disks")?;
@@ -26,16 +27,20 @@ pub(super) fn write(
     if let Some(page) = page {
         add_page(&mut tree, page)?;
     }
-    if support.modules.is_empty() {
-        tree.program("/init", read(program)?, "measures")?;
+    let first = if support.modules.is_empty() {
+        tree.directory("/trusted", "programs in ring 0")?;
+        tree.program(PROGRAM, read(program)?, "measures")?;
+        PROGRAM
     } else {
         tree.program("/init", read(load_modules)?, "loads the modules")?;
         tree.program("/init.next", read(program)?, "measures")?;
         add_modules(&mut tree, support)?;
-    }
+        "/init"
+    };
     let mut bytes = Vec::new();
     tree.write(&mut bytes)?;
-    write_atomically(archive, &bytes)
+    write_atomically(archive, &bytes)?;
+    Ok(first)
 }
 
 fn add_page(tree: &mut Tree, page: Vec<u8>) -> Result<()> {

@@ -13,6 +13,7 @@ mod disk;
 mod initramfs;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -77,10 +78,38 @@ pub fn measure(
     weights: &BTreeMap<String, f64>,
     scratch: &Path,
 ) -> Result<Costs> {
-    let machine = machine(subject, tools, scratch)?;
-    let (told, windows) = run(machine, subject, tools)
+    let mut machine = machine(subject, tools, scratch)?;
+    let mut counter = None;
+    if machine.accelerator.engine == Engine::Tcg {
+        machine.clock = Clock::Instructions(0);
+        counter = Some(Counter::attach(&mut machine, &tools.plugin, &subject.symbols)?);
+    }
+    let (_, told, windows) = run(&machine, counter)
         .with_context(|| format!("measuring the system calls of {}", subject.name))?;
     Ok(merge(&told, &windows, weights))
+}
+
+/// The time of system calls, with nothing counted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Times {
+    /// The ring of the processor in which the program runs that makes the calls.
+    pub ring: u8,
+    /// What each call takes, in ticks of the guest's time stamp counter: the mean of the
+    /// 30 smallest.
+    pub ticks: BTreeMap<String, f64>,
+}
+
+/// Takes the time of the system calls of a subject's kernel, which under emulation is the
+/// host's. A kernel of the variant `kml` that is asked to runs the program in ring 0.
+///
+/// # Errors
+/// As [`measure`].
+pub fn take_times(subject: &Subject, tools: &Tools, scratch: &Path) -> Result<Times> {
+    let machine = machine(subject, tools, scratch)?;
+    let (ring, told, windows) = run(&machine, None)
+        .with_context(|| format!("taking the time of system calls of {}", subject.name))?;
+    let calls = merge(&told, &windows, &BTreeMap::new()).syscalls.calls;
+    Ok(Times { ring, ticks: calls.into_iter().map(|(name, call)| (name, call.clock)).collect() })
 }
 
 /// The subject's machine with the program instead of the server.
@@ -94,38 +123,33 @@ fn machine(subject: &Subject, tools: &Tools, scratch: &Path) -> Result<Machine> 
     };
     let page = machine.disk.is_none().then_some(disk::page());
     let archive = scratch.join("syscalls.cpio");
-    initramfs::write(&archive, &tools.syscalls, &tools.load_modules, &subject.support, page)?;
+    let first =
+        initramfs::write(&archive, &tools.syscalls, &tools.load_modules, &subject.support, page)?;
     kernel.initramfs = Some(archive);
     kernel.command_line.push_str(counts::COMMAND_LINE);
+    let _ = write!(kernel.command_line, " rdinit={first}");
     if let Some(disk) = &mut machine.disk {
         let image = disk::make(scratch)?;
         *disk = Disk { bus: disk.bus, ..Disk::new(image, DiskFormat::Raw) };
     }
     machine.network = Network::None;
     machine.handed_over.clear();
-    if machine.accelerator.engine == Engine::Tcg {
-        machine.clock = Clock::Instructions(0);
-    }
     Ok(machine)
 }
 
-/// Boots the machine and lets the program work; gives what it says, and what the
-/// plugin counted.
-fn run(mut machine: Machine, subject: &Subject, tools: &Tools) -> Result<(Vec<Told>, Windows)> {
-    let mut counter = match machine.accelerator.engine {
-        Engine::Tcg => Some(Counter::attach(&mut machine, &tools.plugin, &subject.symbols)?),
-        Engine::Kvm => None,
-    };
+/// Boots the machine and lets the program work; gives its ring, what it says, and what
+/// the plugin counted.
+fn run(machine: &Machine, mut counter: Option<Counter>) -> Result<(u8, Vec<Told>, Windows)> {
     let mut guest = machine.boot()?;
     let lines = listen(&mut guest).map_err(|error| error.context(guest.evidence()))?;
-    let told = console::parse(&lines)?;
+    let (ring, told) = console::parse(&lines)?;
     let windows = match &mut counter {
         Some(counter) => counter.read()?.windows,
         None => Windows::new(),
     };
     guest.type_in("\n")?;
     guest.wait_shutdown(END_DEADLINE)?;
-    Ok((told, windows))
+    Ok((ring, told, windows))
 }
 
 /// The program's lines up to the last one.

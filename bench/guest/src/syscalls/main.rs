@@ -10,31 +10,47 @@ mod connection;
 mod probe;
 mod setup;
 
-use bench_guest::runtime::Line;
+use core::arch::asm;
+
+use bench_guest::runtime::{Line, auxiliary};
 use bench_guest::sys::{self, Errno};
-use bench_guest::wire::{CALL, Call, Checksum, END, ERRNO, FAILED, PREFIX};
+use bench_guest::wire::{CALL, Call, Checksum, END, ERRNO, FAILED, PREFIX, RING};
 use bench_guest::{say, start};
 
 use probe::Samples;
 
+/// The auxiliary vector's key for the address that system calls jump to in ring 0
+/// (include/uapi/linux/auxvec.h).
+const AT_SYSINFO: usize = 32;
+
 start!(main);
 
-extern "C" fn main() -> ! {
+extern "C" fn main(argc: *const usize) -> ! {
     if let Err((what, Errno(errno))) = setup::set_up() {
         say!("{PREFIX}{FAILED} {what}: {ERRNO} {errno}");
         sys::power_off();
     }
     sys::silence_kernel();
-    let mut samples = Samples::new();
+    // SAFETY: it is what the program's start got.
+    let mut samples = Samples::new(unsafe { auxiliary(argc, AT_SYSINFO) });
     let mut checksum = Checksum::default();
+    tell_ring(&mut checksum);
     for call in Call::ALL {
         samples.clear();
         let done = calls::measure(call, &mut samples);
         tell(call, done, &mut samples, &mut checksum);
     }
-    say!("{PREFIX}{END} {} {:016x}", Call::ALL.len(), checksum.0);
+    say!("{PREFIX}{END} {} {:016x}", 1 + Call::ALL.len(), checksum.0);
     wait_for_line();
     sys::power_off()
+}
+
+/// Tells in which ring the program runs.
+fn tell_ring(checksum: &mut Checksum) {
+    let selector: u64;
+    // SAFETY: only the register that is named changes.
+    unsafe { asm!("mov {}, cs", out(reg) selector, options(nomem, nostack)) };
+    tell_line(Line::new(format_args!("{PREFIX}{RING} {}", selector & 3)), checksum);
 }
 
 /// Tells the times of one call, or why there are none.
@@ -44,6 +60,10 @@ fn tell(call: Call, done: sys::Result<()>, samples: &mut Samples, checksum: &mut
         Ok(()) => samples.histogram(|value, count| line.push(format_args!(" {value}:{count}"))),
         Err(Errno(errno)) => line.push(format_args!(" {ERRNO} {errno}")),
     }
+    tell_line(line, checksum);
+}
+
+fn tell_line(line: Line, checksum: &mut Checksum) {
     checksum.add(line.text().get(PREFIX.len()..).unwrap_or_default());
     line.print();
 }

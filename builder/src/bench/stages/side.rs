@@ -4,7 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use bench::data::{CallShare, Cost, Requests};
 use bench::loads::Link;
 use bench::measure::{self, Load, REQUESTS, weights};
@@ -161,7 +161,7 @@ impl<'a> Bench<'a> {
                 if let (false, Start::Kernel(kernel)) = (*ring_0, &mut subject.machine.start) {
                     kernel.command_line = Variant::Kml.unasked(&kernel.command_line);
                 }
-                self.in_a_ring(&side.name, &subject)
+                self.in_a_ring(&side.name, &subject, if *ring_0 { 0 } else { 3 })
             }
             What::Debian(baseline) => {
                 let out = self.build_plain()?;
@@ -187,7 +187,7 @@ impl<'a> Bench<'a> {
 
     /// The same with each call that is made for a connection, and with what a change of the
     /// ring costs beyond the kernel: instructions of the server, and time.
-    fn in_a_ring(&self, name: &str, subject: &Subject) -> Result<Cost> {
+    fn in_a_ring(&self, name: &str, subject: &Subject, ring: u8) -> Result<Cost> {
         let loads = self.loads(name, subject)?;
         let mut cost = cost(name, subject, &loads);
         if let Some(connect) = loads.get(Load::Connect.name()) {
@@ -203,6 +203,12 @@ impl<'a> Bench<'a> {
                 tell("microseconds per request", 1e6 / requests.per_second);
             }
         }
+        let times = self.tell(&format!("{name}: times of system calls"), || {
+            syscalls::take_times(subject, &self.tools, self.scratch.path())
+        })?;
+        ensure!(times.ring == ring, "its calls come from ring {}", times.ring);
+        let ticks = |(call, ticks)| (format!("{call}, by the clock: ticks"), ticks);
+        cost.figures.extend(times.ticks.into_iter().map(ticks));
         Ok(cost)
     }
 
