@@ -139,6 +139,10 @@ pub struct Boot {
     /// too, and each turn of one under `rep`; 0 where they were not told apart.
     #[serde(default)]
     pub turns_too: u64,
+    /// Instructions until the guest is at rest behind its first answer: a kernel may have
+    /// begun what its threads go on with. 0 where that was not looked at.
+    #[serde(default)]
+    pub at_rest: u64,
     /// The phases in their order: firmware, decompression, kernel, PID 1, server.
     pub phases: Vec<Phase>,
 }
@@ -218,7 +222,7 @@ pub struct RampPoint {
 /// The memory of a subject.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
-    /// The smallest memory in MiB that serves.
+    /// The smallest memory in MiB that serves; 0 where it was not searched for.
     pub smallest: u32,
     /// KiB in use after the load.
     pub used: u64,

@@ -148,11 +148,8 @@ impl Counter {
         let start = Instant::now();
         let (mut last, mut since) = (0, start);
         loop {
-            let answer = self.ask("work")?;
-            let (work, state) = answer.split_once(' ').unwrap_or((&answer, ""));
-            let work: u64 =
-                work.parse().with_context(|| format!("reading the plugin's answer `{answer}`"))?;
-            if work != last || state != "idle" {
+            let (work, is_idle) = self.work_and_state()?;
+            if work != last || !is_idle {
                 (last, since) = (work, Instant::now());
             } else if since.elapsed() >= REST {
                 return Ok(());
@@ -163,6 +160,23 @@ impl Counter {
             }
             thread::sleep(REST_POLL);
         }
+    }
+
+    /// The instructions since the start of QEMU without those of the idle task and of the
+    /// timer.
+    ///
+    /// # Errors
+    /// As [`Counter::start`].
+    pub fn work(&mut self) -> Result<u64> {
+        Ok(self.work_and_state()?.0)
+    }
+
+    fn work_and_state(&mut self) -> Result<(u64, bool)> {
+        let answer = self.ask("work")?;
+        let (work, state) = answer.split_once(' ').unwrap_or((&answer, ""));
+        let work =
+            work.parse().with_context(|| format!("reading the plugin's answer `{answer}`"))?;
+        Ok((work, state == "idle"))
     }
 
     fn order(&mut self, word: &str) -> Result<()> {

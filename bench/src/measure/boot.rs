@@ -45,7 +45,10 @@ pub fn boot(subject: &Subject, tools: &Tools, link: &Link) -> Result<Boot> {
         let moments = if has_modules { &PHASES_WITH_MODULES[..] } else { &PHASES };
         let mut guest = loads::boot_undisturbed(&subject, || counter.has_come("wait"))?;
         return in_guest(&mut guest, &subject.name, |_| {
-            counted(counter, first_phase(&subject.machine.start), moments)
+            let mut boot = counted(counter, first_phase(&subject.machine.start), moments)?;
+            counter.rest()?;
+            boot.at_rest = counter.work()?;
+            Ok(boot)
         });
     }
     let (mut guest, _) = loads::boot(&subject, link)?;
@@ -59,7 +62,7 @@ pub fn boot(subject: &Subject, tools: &Tools, link: &Link) -> Result<Boot> {
 /// A start without phases.
 fn whole(instructions: u64, milliseconds: f64) -> Boot {
     let phases = vec![Phase { name: "all".into(), instructions, milliseconds }];
-    Boot { instructions, turns_too: 0, phases }
+    Boot { instructions, phases, ..Boot::default() }
 }
 
 /// What a start begins with. UEFI loads a kernel that unpacks itself as one of UEFI's
@@ -91,5 +94,6 @@ fn counted(counter: &mut Counter, first: &str, moments: &[(&str, &str)]) -> Resu
         });
         (name, begin) = (next, *at);
     }
-    Ok(Boot { instructions: begin.instructions, turns_too: begin.turns_too, phases })
+    let Moment { instructions, turns_too, .. } = begin;
+    Ok(Boot { instructions, turns_too, phases, ..Boot::default() })
 }

@@ -36,7 +36,7 @@ pub fn used(subject: &Subject, link: &Link) -> Result<u64> {
         .with_context(|| format!("{} has no symbol {FREE_PAGES}", map.display()))?;
     let mut subject = subject.clone();
     super::fix_addresses(&mut subject.machine);
-    let (mut guest, target) = loads::boot(&subject, link)?;
+    let (mut guest, target) = loads::boot_at_rest(&subject, link)?;
     in_guest(&mut guest, &subject.name, |guest| {
         let load = || loads::keepalive(&target, REQUESTS, 1, &mut loads::unwatched);
         complete(guest.in_its_network(load)??)?;

@@ -72,6 +72,9 @@ fn boot(lines: &mut Lines, subject: &Measured) {
         if boot.turns_too > 0 {
             lines.add("boot", firmware, "instructions with each turn under rep", boot.turns_too);
         }
+        if boot.at_rest > 0 {
+            lines.add("boot", firmware, "instructions until it is at rest", boot.at_rest);
+        }
         for phase in &boot.phases {
             let name = format!("{firmware}: {}", phase.name);
             lines.add("boot phase", &name, "instructions", phase.instructions);
@@ -120,7 +123,9 @@ fn ramp(lines: &mut Lines, subject: &Measured) {
 
 fn resources(lines: &mut Lines, subject: &Measured) {
     if let Some(memory) = subject.memory {
-        lines.add("memory", "smallest", "MiB", memory.smallest);
+        if memory.smallest > 0 {
+            lines.add("memory", "smallest", "MiB", memory.smallest);
+        }
         lines.add("memory", "used", "KiB", memory.used);
     }
     for (name, bytes) in &subject.sizes {

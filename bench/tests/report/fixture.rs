@@ -50,6 +50,7 @@ pub(crate) fn report() -> Report {
     appliance.figures = figures([("modules", 0), ("modules_loaded", 0)]);
     stock.figures = figures([("modules", 1204), ("modules_loaded", 11)]);
     stock.memory = Some(Memory { smallest: 74, used: 41_020 });
+    old.memory = Some(Memory { smallest: 0, used: 38_400 });
     appliance.sizes = sizes([2_811_904, 12_014_208, 131_072, 2_097_152]);
     stock.sizes = sizes([9_480_192, 61_344_112, 3_212_288, 2_097_152]);
     old.partial.push("System calls: interrupted".to_owned());
@@ -132,6 +133,7 @@ fn boot((firmware, millions): (&str, u64)) -> (String, Boot) {
         Boot {
             instructions,
             turns_too: instructions + 1_000,
+            at_rest: instructions + instructions / 5,
             phases: phases.into_iter().map(phase).collect(),
         },
     )
@@ -234,14 +236,14 @@ fn stages() -> Vec<Stage> {
         ("modules_loaded", 14.0),
         ("image_bytes", 103e6),
         ("configuration_bytes", 191_320.0),
-        ("compile_seconds", 5_400.0),
+        ("package_bytes", 34e6),
     ]);
     configuration.after.figures = figures([
         ("modules", 0.0),
         ("modules_loaded", 0.0),
         ("image_bytes", 2.8e6),
         ("configuration_bytes", 31_000.0),
-        ("compile_seconds", 197.0),
+        ("package_bytes", 2.8e6),
     ]);
     let mut flags = stage("flags", "O3", false, 12_120.0, 12_480.0);
     flags.before.calls = [("close".to_owned(), 449.0), ("stat".to_owned(), 2726.0)].into();

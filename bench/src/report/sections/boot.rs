@@ -30,7 +30,29 @@ pub(super) fn blocks(view: &View) -> Vec<Block> {
     blocks.push(Block::Table(totals(view, &firmwares)));
     blocks.extend(phases(view, &firmwares).map(Block::Table));
     blocks.extend(turns(view).map(Block::Text));
+    blocks.extend(behind(view).map(Block::Text));
     blocks
+}
+
+/// What the direct start still does behind the first answer.
+fn behind(view: &View) -> Option<String> {
+    let of = |subject: &Measured| {
+        let boot = subject.boot.get("direct")?;
+        Some((taken(boot.at_rest as f64)? / 1e6, boot.instructions as f64 / 1e6))
+    };
+    let ((own, own_first), (other, other_first)) = (of(view.own?)?, of(view.reference?)?);
+    let (own_name, other_name) = (&view.own?.name, &view.reference?.name);
+    Some(format!(
+        "Threads of a kernel may go on behind that: when they rest, {own_name} has executed {} \
+         million, {} of them behind the first answer, and {other_name} {} million, {} behind it. \
+         In Debian's kernel these are tests that its cryptography makes of itself while the \
+         programs start; how much of them is done by then depends on the clock, their sum does \
+         not.",
+        grouped(own, 1),
+        grouped(own - own_first, 1),
+        grouped(other, 0),
+        grouped(other - other_first, 0),
+    ))
 }
 
 /// What a count of every turn under `rep` says of the direct start, for who compares with

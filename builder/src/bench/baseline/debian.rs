@@ -43,6 +43,8 @@ pub(super) struct Unpacked {
     pub modules_in_package: u64,
     /// What the package takes when installed, in bytes.
     pub installed: u64,
+    /// The bytes of the package itself.
+    pub packed: u64,
     /// The bytes of its configuration.
     pub configuration: u64,
 }
@@ -158,6 +160,7 @@ impl Baselines<'_> {
             modules: order.lines().map(|name| out.join("modules").join(name)).collect(),
             modules_in_package: number("modules-in-package").context("counting modules")?,
             installed: number("installed-bytes").context("reading the package's size")?,
+            packed: archive.metadata().context("reading the package's own size")?.len(),
             configuration: number("configuration-bytes").context("reading its configuration")?,
             release,
         })

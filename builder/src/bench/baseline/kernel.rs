@@ -64,6 +64,7 @@ impl Baselines<'_> {
                 ("modules".to_owned(), unpacked.modules_in_package),
                 ("modules_loaded".to_owned(), loaded),
                 ("configuration_bytes".to_owned(), unpacked.configuration),
+                ("package_bytes".to_owned(), unpacked.packed),
             ]),
         })
     }

@@ -110,6 +110,8 @@ impl<'a> Baselines<'a> {
             .with_context(|| format!("reading {}", configuration.display()))?
             .len();
         let none = |name: &str| (name.to_owned(), 0);
+        // A kernel without modules is delivered as one file, which needs no package.
+        let delivered = sizes["vmlinuz"];
         Ok(Subject {
             name: super::subjects::OWN.to_owned(),
             title: format!("the appliance {}, Linux {}", manifest.name, manifest.kernel),
@@ -126,6 +128,7 @@ impl<'a> Baselines<'a> {
                 none("modules"),
                 none("modules_loaded"),
                 ("configuration_bytes".to_owned(), configuration),
+                ("package_bytes".to_owned(), delivered),
             ]),
         })
     }

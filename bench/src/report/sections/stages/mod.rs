@@ -25,8 +25,11 @@ const GROUPS: [(&str, &str, &[&str]); 6] = [
     (
         "configuration",
         "Configuration of the kernel (figure 5.3, table 5.2)",
-        &["The first step is Debian's kernel against the appliance's configuration, without any \
-           change to the source. The others each take one of its decisions back."],
+        &[
+            "The first step is Debian's kernel against the appliance's configuration, without any \
+             change to the source. The others each take one of its decisions back.",
+            thesis::CONFIGURATION,
+        ],
     ),
     ("devices", "Paravirtual and emulated devices (figure 5.10)", &[thesis::PLATFORM]),
     ("flags", "Flags of the compiler (figure 5.4)", &[thesis::FLAGS]),
