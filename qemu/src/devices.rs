@@ -3,6 +3,11 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
+use host::Command;
+
+use crate::QEMU;
+
 /// The controller that a disk hangs on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DiskBus {
@@ -92,6 +97,16 @@ impl DiskBus {
 }
 
 impl Nic {
+    /// Whether the QEMU of this host has it: [`Nic::Igb`] came with version 8.0.
+    ///
+    /// # Errors
+    /// When QEMU cannot be started.
+    pub fn is_known(self) -> Result<bool> {
+        let known = Command::new(QEMU).args(["-device", "help"]).output()?;
+        let line = format!("name \"{}\",", self.device());
+        Ok(String::from_utf8_lossy(&known).contains(&line))
+    }
+
     /// The name of QEMU's device.
     pub(crate) fn device(self) -> &'static str {
         match self {
