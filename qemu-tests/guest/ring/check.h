@@ -26,11 +26,12 @@
 #define PLAIN "/user/checks"
 
 /* Addresses: of the kernel and unmapped, of nobody, of the kernel's text, which the
-   fragment platform.config puts there, of memory as the kernel maps it. */
+   fragment platform.config puts there, of memory as the kernel maps it: the megabyte
+   below itself, since its own text and constants are read-only there too. */
 #define UNMAPPED 0xffffff0000001000UL
 #define NONCANONICAL 0x8000000000001000UL
 #define KERNEL_TEXT 0xffffffff80200000UL
-#define KERNEL_DATA 0xffff888001000000UL
+#define KERNEL_DATA 0xffff888000100000UL
 
 /* The ring that this program has to run in, and the one below /trusted. */
 extern unsigned ring, trusted_ring;
