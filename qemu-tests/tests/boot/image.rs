@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use appliance::build::{self, Request, build};
 use appliance::disk::Format;
 use appliance::manifest::Manifest;
@@ -15,7 +15,7 @@ use appliance::sources::FetchOptions;
 use appliance::target::Target;
 use appliance::{check, home, run};
 use clap::ValueEnum;
-use qemu::{Disk, Guest, Machine};
+use qemu::{Disk, Guest, Machine, Start};
 
 use crate::project::Project;
 
@@ -83,6 +83,14 @@ impl Image {
     /// The machine that the image is made for, with the least memory.
     pub(crate) fn machine(&self, firmware: Firmware) -> Result<Machine> {
         run::machine(&self.out, &self.manifest, firmware, run::accelerator()?)
+    }
+
+    /// The same, started directly, with more words on its kernel's command line.
+    pub(crate) fn machine_with_words(&self, words: &str) -> Result<Machine> {
+        let mut machine = self.machine(Firmware::Direct)?;
+        let Start::Kernel(kernel) = &mut machine.start else { bail!("the start is not direct") };
+        kernel.command_line.push_str(&format!(" {words}"));
+        Ok(machine)
     }
 
     /// The C library that its server is linked with.

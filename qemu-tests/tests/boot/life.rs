@@ -149,9 +149,7 @@ impl Write for Late {
 
 /// The last line of a talkative start is still there for whoever comes after it.
 fn late_reader(image: &Image) -> Result<()> {
-    let mut machine = image.machine(Firmware::Direct)?;
-    let Start::Kernel(kernel) = &mut machine.start else { bail!("the start is not direct") };
-    kernel.command_line.push_str(" loglevel=7");
+    let machine = image.machine_with_words("loglevel=7")?;
     let (reader, told) = mpsc::channel();
     let mut guest = machine.boot_showing(Late(told))?;
     let address = forwarded(&guest)?;
@@ -166,9 +164,7 @@ fn late_reader(image: &Image) -> Result<()> {
 
 /// A kernel that finds no PID 1 panics.
 fn panic(image: &Image) -> Result<()> {
-    let mut machine = image.machine(Firmware::Direct)?;
-    let Start::Kernel(kernel) = &mut machine.start else { bail!("the start is not direct") };
-    kernel.command_line.push_str(" rdinit=/none");
+    let machine = image.machine_with_words("rdinit=/none")?;
     with_guest(&machine, |guest| {
         let panic = "Kernel panic - not syncing";
         guest.wait_for(panic, BOOT, |line| line.contains(panic).then_some(()))?;

@@ -4,10 +4,9 @@ use std::fs;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, bail, ensure};
-use appliance::run::Firmware;
 use appliance::target::Target;
 use libtest_mimic::Trial;
-use qemu::{Machine, Network, Start};
+use qemu::{Machine, Network};
 
 use crate::image::{BOOT, Image, forwarded};
 use crate::project::{Project, asked};
@@ -24,11 +23,11 @@ fn of(project: &'static Project) -> Vec<Trial> {
     let name = |what: &str| format!("outside::{what}::{}", project.name);
     let mut trials = vec![
         trial(name("command_line_gives_an_address"), project, |image| {
-            let machine = with_words(image, "appliance.address=192.168.77.5/24")?;
+            let machine = image.machine_with_words("appliance.address=192.168.77.5/24")?;
             serves(image, machine, "192.168.77.5:80", None)
         }),
         trial(name("a_malformed_value_changes_nothing"), project, |image| {
-            let machine = with_words(image, "appliance.address=192.168.77.5")?;
+            let machine = image.machine_with_words("appliance.address=192.168.77.5")?;
             serves(image, machine, "10.0.2.15:80", Some("no prefix length"))
         }),
     ];
@@ -43,16 +42,9 @@ fn handed_over(image: &Image) -> Result<()> {
     let file = room.path().join("network");
     fs::write(&file, "hostname shop\naddress 192.168.77.6/24\ngateway 192.168.77.2\n")?;
     // What is handed over is of this machine and wins.
-    let mut machine = with_words(image, "appliance.address=192.168.77.5/24")?;
+    let mut machine = image.machine_with_words("appliance.address=192.168.77.5/24")?;
     machine.handed_over.push((HANDED_OVER.into(), file));
     serves(image, machine, "192.168.77.6:80", None)
-}
-
-fn with_words(image: &Image, words: &str) -> Result<Machine> {
-    let mut machine = image.machine(Firmware::Direct)?;
-    let Start::Kernel(kernel) = &mut machine.start else { bail!("the start is not direct") };
-    kernel.command_line.push_str(&format!(" {words}"));
-    Ok(machine)
 }
 
 /// Boots the machine in a network that fits the address, after `refusal` on the

@@ -3,10 +3,8 @@
 //! which it and PID 1 ask. QEMU answers there to the first question and to none of
 //! PID 1's messages.
 
-use anyhow::{Result, bail};
-use appliance::run::Firmware;
+use anyhow::Result;
 use libtest_mimic::Trial;
-use qemu::Start;
 
 use crate::image::{BOOT, Image, forwarded};
 use crate::project::VMWARE;
@@ -17,13 +15,11 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn hypervisor(image: &Image) -> Result<()> {
-    let mut machine = image.machine(Firmware::Direct)?;
+    let mut machine = image.machine_with_words("ignore_loglevel")?;
     // Without the bit of a hypervisor in CPUID the kernel looks at the serial number
     // (arch/x86/kernel/cpu/vmware.c, `vmware_platform`).
     machine.processor = Some("max,-hypervisor".into());
     machine.serial_number = Some("VMware-56 4d 00 00 00 00 00 00-00 00 00 00 00 00 00 00".into());
-    let Start::Kernel(kernel) = &mut machine.start else { bail!("the start is not direct") };
-    kernel.command_line.push_str(" ignore_loglevel");
     with_guest(&machine, |guest| {
         let said = "Booting paravirtualized kernel on VMware hypervisor";
         guest.wait_for(said, BOOT, |line| line.contains(said).then_some(()))?;
