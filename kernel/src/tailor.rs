@@ -21,11 +21,15 @@ pub enum Measure {
     Vfs,
     /// What the network does that a server of pages has no use for.
     Net,
+    /// What the kernel does around calls, waits and timers for machines with more
+    /// processors, more programs, or somebody who measures them.
+    Core,
 }
 
 impl Measure {
     /// Every measure.
-    pub const ALL: [Self; 5] = [Self::Lsm, Self::Dac, Self::Checks, Self::Vfs, Self::Net];
+    pub const ALL: [Self; 6] =
+        [Self::Lsm, Self::Dac, Self::Checks, Self::Vfs, Self::Net, Self::Core];
 
     /// Its key in `[kernel.tailor]`.
     pub fn name(self) -> &'static str {
@@ -35,6 +39,7 @@ impl Measure {
             Self::Checks => "checks",
             Self::Vfs => "vfs",
             Self::Net => "net",
+            Self::Core => "core",
         }
     }
 
@@ -47,7 +52,7 @@ impl Measure {
             Self::Vfs => {
                 Some((Self::Dac, "a path that is remembered is not asked for permission again"))
             }
-            Self::Lsm | Self::Checks | Self::Net => None,
+            Self::Lsm | Self::Checks | Self::Net | Self::Core => None,
         }
     }
 
@@ -60,6 +65,7 @@ impl Measure {
             Self::Checks => Some("the limit on the size of files"),
             Self::Vfs => Some("file notification"),
             Self::Net => Some("merging of received packets, and an MTU above 1500 on virtio"),
+            Self::Core => Some("exact idle times"),
         }
     }
 }
@@ -84,15 +90,19 @@ pub struct Tailor {
     pub vfs: bool,
     /// [`Measure::Net`]
     pub net: bool,
+    /// [`Measure::Core`]; not told of a kernel that was made before there was this one.
+    #[serde(default)]
+    pub core: bool,
 }
 
 impl Tailor {
     /// By configuration alone: no patch is applied.
     pub const CONFIGURATION: Self =
-        Self { lsm: true, dac: false, checks: false, vfs: false, net: false };
+        Self { lsm: true, dac: false, checks: false, vfs: false, net: false, core: false };
 
     /// Every measure.
-    pub const ALL: Self = Self { lsm: true, dac: true, checks: true, vfs: true, net: true };
+    pub const ALL: Self =
+        Self { lsm: true, dac: true, checks: true, vfs: true, net: true, core: true };
 
     /// Whether a measure is taken.
     pub fn has(self, measure: Measure) -> bool {
@@ -102,6 +112,7 @@ impl Tailor {
             Measure::Checks => self.checks,
             Measure::Vfs => self.vfs,
             Measure::Net => self.net,
+            Measure::Core => self.core,
         }
     }
 
@@ -114,6 +125,7 @@ impl Tailor {
             Measure::Checks => self.checks = taken,
             Measure::Vfs => self.vfs = taken,
             Measure::Net => self.net = taken,
+            Measure::Core => self.core = taken,
         }
         self
     }
@@ -184,14 +196,23 @@ pub const OPTIONS: &[MenuOption] = &[
         measure: Measure::Vfs,
         patch: "0005-tailor-read.patch",
         why: "what is in the page cache is copied at once",
-        excludes: &[],
+        excludes: &[
+            "SMP",
+            "PREEMPT",
+            "PREEMPT_RT",
+            "SECURITY",
+            "FSNOTIFY",
+            "DNOTIFY",
+            "INOTIFY_USER",
+            "FANOTIFY",
+        ],
     },
     MenuOption {
         symbol: "TAILOR_SOCKET",
         measure: Measure::Vfs,
         patch: "0006-tailor-socket.patch",
         why: "a socket is read and written without what only files need",
-        excludes: &["FSNOTIFY", "DNOTIFY", "INOTIFY_USER", "FANOTIFY"],
+        excludes: &["SECURITY", "FSNOTIFY", "DNOTIFY", "INOTIFY_USER", "FANOTIFY"],
     },
     MenuOption {
         symbol: "TAILOR_ACCEPT",
@@ -220,6 +241,91 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0010-tailor-receive.patch",
         why: "a small packet is received into a buffer of its own and not copied",
         excludes: &[],
+    },
+    MenuOption {
+        symbol: "TAILOR_ROUTE",
+        measure: Measure::Net,
+        patch: "0011-tailor-route.patch",
+        why: "packets go to the same address, and answers where they came from",
+        excludes: &["SMP", "PREEMPT", "PREEMPT_RT"],
+    },
+    MenuOption {
+        symbol: "TAILOR_OUTPUT",
+        measure: Measure::Net,
+        patch: "0012-tailor-output.patch",
+        why: "between a connection and its device nothing else is done with a packet",
+        excludes: &[
+            "NETFILTER",
+            "XFRM_USER",
+            "NET_L3_MASTER_DEV",
+            "LWTUNNEL",
+            "SMP",
+            "PREEMPT",
+            "PREEMPT_RT",
+        ],
+    },
+    MenuOption {
+        symbol: "TAILOR_INPUT",
+        measure: Measure::Net,
+        patch: "0013-tailor-input.patch",
+        why: "nobody but TCP wants what is received",
+        excludes: &["NETFILTER", "XFRM_USER", "NET_L3_MASTER_DEV"],
+    },
+    MenuOption {
+        symbol: "TAILOR_RATE",
+        measure: Measure::Net,
+        patch: "0014-tailor-rate.patch",
+        why: "CUBIC has no use for the rate of delivery",
+        excludes: &["TCP_CONG_BBR"],
+    },
+    MenuOption {
+        symbol: "TAILOR_TIMER",
+        measure: Measure::Net,
+        patch: "0015-tailor-timer.patch",
+        why: "a timer that comes early sets itself for the rest",
+        excludes: &[],
+    },
+    MenuOption {
+        symbol: "TAILOR_LOCK",
+        measure: Measure::Net,
+        patch: "0016-tailor-lock.patch",
+        why: "one processor has nobody who takes a socket at the same time",
+        excludes: &["SMP", "PREEMPT", "PREEMPT_RT"],
+    },
+    MenuOption {
+        symbol: "TAILOR_TIMEOUT",
+        measure: Measure::Core,
+        patch: "0017-tailor-timeout.patch",
+        why: "a wait for events hardly ever lasts as long as it may",
+        excludes: &[],
+    },
+    MenuOption {
+        symbol: "TAILOR_RCU",
+        measure: Measure::Core,
+        patch: "0018-tailor-rcu.patch",
+        why: "a thread that frees two objects costs more than they do",
+        excludes: &["SMP", "PREEMPT", "PREEMPT_RT"],
+    },
+    MenuOption {
+        symbol: "TAILOR_IDLE",
+        measure: Measure::Core,
+        patch: "0019-tailor-idle.patch",
+        why: "between two packets there is no use in stopping the tick",
+        excludes: &["HZ_PERIODIC", "CPU_IDLE", "CPU_FREQ", "SMP"],
+    },
+    MenuOption {
+        symbol: "TAILOR_SCHED",
+        measure: Measure::Core,
+        patch: "0020-tailor-sched.patch",
+        why: "there are no real-time tasks to keep time from",
+        excludes: &[],
+    },
+    MenuOption {
+        symbol: "TAILOR_ENTRY",
+        measure: Measure::Core,
+        patch: "0021-tailor-entry.patch",
+        why: "registers are saved and restored as far as a call needs it",
+        excludes: &["CPU_MITIGATIONS", "COMPAT", "IA32_EMULATION", "UPROBES"],
     },
 ];
 

@@ -121,8 +121,9 @@ fn apply_from(tree: &Path, tailor: Tailor, dirs: &[&Path]) -> anyhow::Result<()>
 fn choices() -> Vec<Tailor> {
     let mut all = Vec::new();
     for (dac, vfs) in [(false, false), (true, false), (true, true)] {
-        for (checks, net) in [(false, false), (true, false), (false, true), (true, true)] {
-            all.push(Tailor { lsm: true, dac, checks, vfs, net });
+        for rest in 0..8 {
+            let (checks, net, core) = (rest & 1 != 0, rest & 2 != 0, rest & 4 != 0);
+            all.push(Tailor { lsm: true, dac, checks, vfs, net, core });
         }
     }
     all

@@ -28,9 +28,14 @@ pub(super) fn plan(
 ) -> Result<Tailor, Problem> {
     let spec = &project.spec.kernel;
     let tailor = spec.tailor.with(spec.profile);
-    if spec.profile == Profile::Hardened && tailor.dac {
-        let what = "the profile hardened runs the server as a user whom mode bits confine";
-        return Err(project.refuse(SECTION, "dac", what).hint("remove it, or use another profile"));
+    let kept = [
+        (Measure::Dac, "the profile hardened runs the server as a user whom mode bits confine"),
+        (Measure::Core, "the profile hardened has mitigations of the processor's faults"),
+    ];
+    let kept = kept.iter().find(|(measure, _)| tailor.has(*measure));
+    if let (Profile::Hardened, Some((measure, what))) = (spec.profile, kept) {
+        let problem = project.refuse(SECTION, measure.name(), what);
+        return Err(problem.hint("remove it, or use another profile"));
     }
     for measure in tailor.measures() {
         if let Some((needed, why)) = measure.needs().filter(|(needed, _)| !tailor.has(*needed)) {

@@ -172,6 +172,14 @@ fn measures_that_cannot_be() {
         ),
         (format!("{hardened}\ntailor.dac = true"), "9: `kernel.tailor.dac`: the profile hardened"),
         (
+            format!("{hardened}\ntailor.core = true"),
+            "9: `kernel.tailor.core`: the profile hardened",
+        ),
+        (
+            format!("{stock}\ntailor.core = true\n[kernel.options]\nCPU_MITIGATIONS = true"),
+            "11: `kernel.options.CPU_MITIGATIONS`: TAILOR_ENTRY of `kernel.tailor.core` needs it off",
+        ),
+        (
             format!("{stock}\n[kernel.options]\nINOTIFY_USER = true\n[kernel.tailor]\n{all}"),
             "10: `kernel.options.INOTIFY_USER`: TAILOR_SOCKET of `kernel.tailor.vfs` needs it off",
         ),

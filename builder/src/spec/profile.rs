@@ -35,6 +35,9 @@ pub struct TailorSpec {
     pub vfs: Option<bool>,
     /// What the network does that a server of pages has no use for.
     pub net: Option<bool>,
+    /// What the kernel does around calls, waits and timers for machines with more
+    /// processors, more programs, or somebody who measures them.
+    pub core: Option<bool>,
 }
 
 impl Profile {
@@ -85,6 +88,7 @@ impl TailorSpec {
             Measure::Checks => self.checks,
             Measure::Vfs => self.vfs,
             Measure::Net => self.net,
+            Measure::Core => self.core,
         }
     }
 
@@ -97,6 +101,7 @@ impl TailorSpec {
             checks: self.checks.unwrap_or(default.checks),
             vfs: self.vfs.unwrap_or(default.vfs),
             net: self.net.unwrap_or(default.net),
+            core: self.core.unwrap_or(default.core),
         }
     }
 }
