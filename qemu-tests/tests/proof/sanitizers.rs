@@ -15,7 +15,8 @@ use crate::guest::{self, Fuzz, Order};
 use crate::kernels::image;
 
 /// What is on beside the usual. Frames are walked by pointer, which KASAN's record of
-/// stacks wants, and names of functions are lockdep's.
+/// stacks wants, and names of functions are lockdep's. With it the short way into the
+/// kernel is not offered.
 const OPTIONS: &[(&str, bool)] = &[
     ("DEBUG_KERNEL", true),
     ("KALLSYMS", true),
@@ -28,6 +29,7 @@ const OPTIONS: &[(&str, bool)] = &[
     ("DEBUG_ATOMIC_SLEEP", true),
     ("DEBUG_LIST", true),
     ("SLUB_DEBUG", true),
+    ("TAILOR_ENTRY", false),
 ];
 /// Memory in MiB: KASAN takes an eighth for itself, and keeps what was freed.
 const MEMORY: u32 = 512;
