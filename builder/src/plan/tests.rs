@@ -181,7 +181,7 @@ fn measures_that_cannot_be() {
         ),
         (
             format!("{stock}\n[kernel.options]\nINOTIFY_USER = true\n[kernel.tailor]\n{all}"),
-            "10: `kernel.options.INOTIFY_USER`: TAILOR_SOCKET of `kernel.tailor.vfs` needs it off",
+            "10: `kernel.options.INOTIFY_USER`: TAILOR_READ of `kernel.tailor.vfs` needs it off",
         ),
     ] {
         let error = plan(&format!("{GOOD}[kernel]\n{kernel}\n")).unwrap_err();
