@@ -166,12 +166,15 @@ fn slower_call(image: &Path) -> Result<()> {
 /// A kernel whose table of system calls goes by way of the loop, which takes the place
 /// of a call that nothing in the guest makes.
 fn slow_stat(mut kernel: Vec<u8>, map: &str) -> Result<Vec<u8>> {
+    /// The number of the call (arch/x86/entry/syscalls/syscall_64.tbl).
+    const STAT: u64 = 4;
     let address = |name: &str| {
         let line = map.lines().find(|line| line.ends_with(&format!(" {name}")));
         let (address, _) = line.and_then(|line| line.split_once(' ')).context("no such symbol")?;
         u64::from_str_radix(address, 16).context("reading System.map")
     };
-    // The first program header, of an ELF file with 64 bits, is the one of the code.
+    // The first program header, of an ELF file with 64 bits, is the one of the code and
+    // of constants.
     let field =
         |at: usize| Ok::<_, anyhow::Error>(u64::from_le_bytes(kernel[at..][..8].try_into()?));
     let header = usize::try_from(field(0x20)?)?;
@@ -185,19 +188,14 @@ fn slow_stat(mut kernel: Vec<u8>, map: &str) -> Result<Vec<u8>> {
         Ok(code)
     };
     let (stat, unused) = (address("__x64_sys_newstat")?, address("__x64_sys_setpgid")?);
-    let table = address("x64_sys_call")?;
-    let end = address("__do_sys_ni_syscall")?;
-    let mut entry = None;
-    for at in table..end {
-        if kernel[place(at)?..].starts_with(&jump(at, stat)?) {
-            entry = Some(at);
-        }
-    }
-    let entry = entry.context("the table does not jump to stat")?;
+    let entry = address("sys_call_table")? + STAT * 8;
+    ensure!(kernel[place(entry)?..].starts_with(&stat.to_le_bytes()), "the table has no stat");
     // mov $50, %ecx; 1: dec %ecx; jnz 1b
     let turns = [0xb9, 50, 0, 0, 0, 0xff, 0xc9, 0x75, 0xfc];
     let back = jump(unused + turns.len() as u64, stat)?;
-    for (at, code) in [(unused, &turns[..]), (unused + 9, &back), (entry, &jump(entry, unused)?)] {
+    for (at, code) in
+        [(unused, &turns[..]), (unused + 9, &back), (entry, &unused.to_le_bytes()[..])]
+    {
         let at = place(at)?;
         kernel[at..at + code.len()].copy_from_slice(code);
     }
