@@ -43,7 +43,8 @@ pub(crate) fn read(world: &mut World) {
     if world.may_receive(slot, 0) == May::Nothing {
         return sockets::set_blocking(world, slot, true);
     }
-    let at = memory::target(&mut world.random, length);
+    let whole = world.is_in_packets(slot);
+    let at = memory::target(&mut world.random, length, whole);
     let (call, args, offset) = match world.random.below(6) {
         0..3 => (names::READ, [slot.fd, at, length, 0, 0, 0], 0),
         3 => {

@@ -54,9 +54,13 @@ pub(crate) fn source(random: &mut Random, length: usize) -> usize {
     place(random, SOURCE, length)
 }
 
-/// Likewise where there is room for so many. The room is empty.
-pub(crate) fn target(random: &mut Random, length: usize) -> usize {
-    let at = place(random, TARGET, length);
+/// Likewise where there is room for so many. The room is empty. A `whole` one is there
+/// or not, never in part.
+pub(crate) fn target(random: &mut Random, length: usize, whole: bool) -> usize {
+    let mut at = place(random, TARGET, length);
+    if whole && (TARGET..TARGET + AREA).contains(&at) {
+        at = at.min(TARGET + AREA.saturating_sub(length));
+    }
     written(at, length).fill(0);
     at
 }

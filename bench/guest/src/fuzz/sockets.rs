@@ -170,6 +170,12 @@ impl World {
         matches!(kind, Some(Kind::UnixDatagram | Kind::UnixSequenced))
     }
 
+    /// Whether the kernel may cut what is sent, and join it, as it likes: how much of it
+    /// gets into memory that is there in part depends on that.
+    pub(crate) fn is_in_packets(&mut self, slot: Slot) -> bool {
+        self.socket(slot).is_some_and(|socket| socket.kind == Kind::Tcp)
+    }
+
     /// Notes what was received.
     pub(crate) fn received(&mut self, slot: Slot, result: i64, flags: usize) {
         const EAGAIN: i64 = -11;
@@ -266,7 +272,8 @@ fn receive(world: &mut World, slot: Slot, length: usize) {
     if world.may_receive(slot, flags) == May::Nothing {
         return set_blocking(world, slot, true);
     }
-    let at = memory::target(&mut world.random, length);
+    let whole = world.is_in_packets(slot);
+    let at = memory::target(&mut world.random, length, whole);
     let result = make(names::RECVFROM, [slot.fd, at, length, flags, 0, 0]);
     world.received(slot, result, flags);
     world.record.bytes(memory::written(at, length));
