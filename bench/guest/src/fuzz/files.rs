@@ -72,7 +72,8 @@ pub(crate) fn write(world: &mut World) {
     if world.may_send(slot, length) == May::Nothing {
         return read(world);
     }
-    let at = memory::source(&mut world.random, length);
+    let whole = world.is_in_packets(slot);
+    let at = memory::source(&mut world.random, length, whole);
     let (call, args, offset) = match world.random.below(6) {
         0..3 => (names::WRITE, [slot.fd, at, length, 0, 0, 0], 0),
         3 => {

@@ -48,29 +48,25 @@ fn area(start: usize) -> &'static mut [u8] {
     unsafe { core::slice::from_raw_parts_mut(ptr::with_exposed_provenance_mut(start), AREA) }
 }
 
-/// Where `length` bytes to read are; sometimes where they are only in part, or not at
-/// all.
-pub(crate) fn source(random: &mut Random, length: usize) -> usize {
-    place(random, SOURCE, length)
+/// Where `length` bytes to read are; sometimes where they are not at all or, unless they
+/// have to be `whole`, only in part.
+pub(crate) fn source(random: &mut Random, length: usize, whole: bool) -> usize {
+    place(random, SOURCE, length, whole)
 }
 
-/// Likewise where there is room for so many. The room is empty. A `whole` one is there
-/// or not, never in part.
+/// Likewise where there is room for so many. The room is empty.
 pub(crate) fn target(random: &mut Random, length: usize, whole: bool) -> usize {
-    let mut at = place(random, TARGET, length);
-    if whole && (TARGET..TARGET + AREA).contains(&at) {
-        at = at.min(TARGET + AREA.saturating_sub(length));
-    }
+    let at = place(random, TARGET, length, whole);
     written(at, length).fill(0);
     at
 }
 
-fn place(random: &mut Random, start: usize, length: usize) -> usize {
+fn place(random: &mut Random, start: usize, length: usize, whole: bool) -> usize {
     let room = AREA.saturating_sub(length);
     match random.below(40) {
         0 => random.pick(&BAD),
         // It ends behind the area.
-        1 if length > 1 => start + AREA - 1 - random.below(length.min(AREA) - 1),
+        1 if length > 1 && !whole => start + AREA - 1 - random.below(length.min(AREA) - 1),
         2..8 => start + room,
         _ => start + random.below(room.min(PAGE) + 1),
     }

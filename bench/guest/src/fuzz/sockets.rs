@@ -171,7 +171,7 @@ impl World {
     }
 
     /// Whether the kernel may cut what is sent, and join it, as it likes: how much of it
-    /// gets into memory that is there in part depends on that.
+    /// gets out of memory that is there in part, or into it, depends on that.
     pub(crate) fn is_in_packets(&mut self, slot: Slot) -> bool {
         self.socket(slot).is_some_and(|socket| socket.kind == Kind::Tcp)
     }
@@ -258,7 +258,8 @@ pub(crate) fn send_or_receive(world: &mut World) {
         if world.may_send(slot, length) == May::Nothing {
             return receive(world, slot, length);
         }
-        let at = memory::source(&mut world.random, length);
+        let whole = world.is_in_packets(slot);
+        let at = memory::source(&mut world.random, length, whole);
         let result = make(names::SENDTO, [slot.fd, at, length, flags, 0, 0]);
         world.sent(slot, result);
         world.record.call("sendto", [slot.fd, at, length, flags], result);
