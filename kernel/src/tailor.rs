@@ -56,6 +56,11 @@ impl Measure {
         }
     }
 
+    /// Its options of the menu; none where configuration alone does it.
+    pub fn options(self) -> impl Iterator<Item = &'static MenuOption> {
+        OPTIONS.iter().filter(move |option| option.measure == self)
+    }
+
     /// What an image gives up by it beyond the others, as part of a list; nothing
     /// where it only leaves out work that has no effect.
     pub fn gives_up(self) -> Option<&'static str> {

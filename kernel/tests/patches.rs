@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use host::Command;
-use kernel::{Patches, Tailor};
+use kernel::{Measure, Patches, Tailor};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 type Test = fn(&Source) -> Result<(), Failed>;
@@ -119,13 +119,14 @@ fn apply_from(tree: &Path, tailor: Tailor, dirs: &[&Path]) -> anyhow::Result<()>
 
 /// Every choice that a plan allows.
 fn choices() -> Vec<Tailor> {
-    let mut all = Vec::new();
-    for (dac, vfs) in [(false, false), (true, false), (true, true)] {
-        for rest in 0..8 {
-            let (checks, net, core) = (rest & 1 != 0, rest & 2 != 0, rest & 4 != 0);
-            all.push(Tailor { lsm: true, dac, checks, vfs, net, core });
-        }
+    let mut all = vec![Tailor::CONFIGURATION];
+    for measure in Measure::ALL.into_iter().filter(|measure| measure.options().next().is_some()) {
+        all.extend(all.clone().into_iter().map(|tailor| tailor.set(measure, true)));
     }
+    all.retain(|tailor| {
+        let needs = |it: Measure| it.needs().is_none_or(|(needed, _)| tailor.has(needed));
+        tailor.measures().all(needs)
+    });
     all
 }
 
@@ -215,7 +216,9 @@ fn checkpatch_is_content(source: &Source) -> Result<(), Failed> {
     const OPTIONS: &[&str] = &["--no-tree", "--no-signoff", "--terse"];
     let judge = |file: &Path| {
         Command::new("perl")
-            .arg(source.dir.path().join("scripts/checkpatch.pl"))
+            // It leaves a list of the names that it has seen where it runs.
+            .current_dir(source.dir.path())
+            .arg("scripts/checkpatch.pl")
             .args(OPTIONS)
             .args(["--ignore", "FILE_PATH_CHANGES,EMBEDDED_FILENAME"])
             .arg(file)

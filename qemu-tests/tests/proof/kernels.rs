@@ -65,8 +65,9 @@ fn write_project(dir: &Path, tailor: Tailor) -> Result<()> {
 }
 
 /// Each measure that has patches, with what it needs and nothing else.
-pub(crate) fn alone() -> [(Measure, Tailor); 5] {
-    [Measure::Dac, Measure::Checks, Measure::Vfs, Measure::Net, Measure::Core].map(|measure| {
+pub(crate) fn alone() -> impl Iterator<Item = (Measure, Tailor)> {
+    let patched = Measure::ALL.into_iter().filter(|measure| measure.options().next().is_some());
+    patched.map(|measure| {
         let tailor = Tailor::CONFIGURATION.set(measure, true);
         let tailor = measure.needs().map_or(tailor, |(needed, _)| tailor.set(needed, true));
         (measure, tailor)

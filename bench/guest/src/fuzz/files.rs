@@ -43,8 +43,7 @@ pub(crate) fn read(world: &mut World) {
     if world.may_receive(slot, 0) == May::Nothing {
         return sockets::set_blocking(world, slot, true);
     }
-    let whole = world.is_in_packets(slot);
-    let at = memory::target(&mut world.random, length, whole);
+    let at = world.target(slot, length);
     let (call, args, offset) = match world.random.below(6) {
         0..3 => (names::READ, [slot.fd, at, length, 0, 0, 0], 0),
         3 => {
@@ -72,8 +71,7 @@ pub(crate) fn write(world: &mut World) {
     if world.may_send(slot, length) == May::Nothing {
         return read(world);
     }
-    let whole = world.is_in_packets(slot);
-    let at = memory::source(&mut world.random, length, whole);
+    let at = world.source(slot, length);
     let (call, args, offset) = match world.random.below(6) {
         0..3 => (names::WRITE, [slot.fd, at, length, 0, 0, 0], 0),
         3 => {

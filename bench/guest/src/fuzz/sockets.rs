@@ -172,8 +172,20 @@ impl World {
 
     /// Whether the kernel may cut what is sent, and join it, as it likes: how much of it
     /// gets out of memory that is there in part, or into it, depends on that.
-    pub(crate) fn is_in_packets(&mut self, slot: Slot) -> bool {
+    fn is_in_packets(&mut self, slot: Slot) -> bool {
         self.socket(slot).is_some_and(|socket| socket.kind == Kind::Tcp)
+    }
+
+    /// [`memory::source`] of what is written into a slot.
+    pub(crate) fn source(&mut self, slot: Slot, length: usize) -> usize {
+        let whole = self.is_in_packets(slot);
+        memory::source(&mut self.random, length, whole)
+    }
+
+    /// [`memory::target`] of what is read from a slot.
+    pub(crate) fn target(&mut self, slot: Slot, length: usize) -> usize {
+        let whole = self.is_in_packets(slot);
+        memory::target(&mut self.random, length, whole)
     }
 
     /// Notes what was received.
@@ -258,8 +270,7 @@ pub(crate) fn send_or_receive(world: &mut World) {
         if world.may_send(slot, length) == May::Nothing {
             return receive(world, slot, length);
         }
-        let whole = world.is_in_packets(slot);
-        let at = memory::source(&mut world.random, length, whole);
+        let at = world.source(slot, length);
         let result = make(names::SENDTO, [slot.fd, at, length, flags, 0, 0]);
         world.sent(slot, result);
         world.record.call("sendto", [slot.fd, at, length, flags], result);
@@ -273,8 +284,7 @@ fn receive(world: &mut World, slot: Slot, length: usize) {
     if world.may_receive(slot, flags) == May::Nothing {
         return set_blocking(world, slot, true);
     }
-    let whole = world.is_in_packets(slot);
-    let at = memory::target(&mut world.random, length, whole);
+    let at = world.target(slot, length);
     let result = make(names::RECVFROM, [slot.fd, at, length, flags, 0, 0]);
     world.received(slot, result, flags);
     world.record.bytes(memory::written(at, length));

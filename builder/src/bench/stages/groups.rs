@@ -1,6 +1,6 @@
 //! Which steps there are. Each is one decision: the side before it, the side after it.
 
-use kernel::{Measure, MenuOption, OPTIONS, Requested, Tailor, Value};
+use kernel::{Measure, MenuOption, Requested, Tailor, Value};
 use qemu::{DiskBus, Nic};
 
 use super::side::{Devices, Kernel, Side, What};
@@ -184,8 +184,7 @@ fn flags() -> Vec<Step> {
 fn tailoring() -> Vec<Step> {
     let mut steps = Vec::new();
     for measure in Measure::ALL {
-        let options: Vec<&MenuOption> =
-            OPTIONS.iter().filter(|option| option.measure == measure).collect();
+        let options: Vec<&MenuOption> = measure.options().collect();
         if options.is_empty() && measure != Measure::Lsm {
             continue;
         }
@@ -267,6 +266,8 @@ fn kml() -> Step {
 
 #[cfg(test)]
 mod tests {
+    use kernel::OPTIONS;
+
     use super::*;
 
     #[test]

@@ -96,7 +96,7 @@ pub(crate) fn seeded_bug() -> Result<()> {
 
 /// Compares each measure with what it needs and nothing else.
 pub(crate) fn each_measure(suite: &Suite) -> Result<()> {
-    kernels::alone().into_iter().try_for_each(|(measure, tailor)| {
+    kernels::alone().try_for_each(|(measure, tailor)| {
         let with = image(measure.name(), tailor, suite.options)?.join("vmlinux");
         compare(suite, &with, tailor).with_context(|| format!("{measure} alone"))
     })
