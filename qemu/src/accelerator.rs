@@ -1,8 +1,10 @@
 //! What executes a guest's instructions.
 //!
 //! `/dev/kvm` is no promise: below a hypervisor without nesting it can be there
-//! and run a few instructions, yet hang in the firmware. So KVM has to show that
-//! it starts a boot sector through the firmware, under a deadline.
+//! and run a few instructions, yet hang in the firmware, or emulate what the
+//! processor cannot do and give up in the middle of a kernel. So the processor has
+//! to have VMX or SVM, and KVM to show that it starts a boot sector through the
+//! firmware, under a deadline.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -22,6 +24,8 @@ use crate::machine::file_option;
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 /// After this time a refusal is looked at again: the host may have been busy.
 const RECHECK: Duration = Duration::from_secs(24 * 60 * 60);
+/// What the processors can do (proc_cpuinfo(5)).
+const CPUINFO: &str = "/proc/cpuinfo";
 /// The name of the remembered result.
 const RECORD: &str = "accelerator.json";
 
@@ -100,6 +104,11 @@ fn probe(cache: &Path) -> Result<Accelerator> {
     if let Err(error) = File::options().read(true).write(true).open("/dev/kvm") {
         return Ok(Accelerator::tcg(format!("/dev/kvm cannot be opened: {error}")));
     }
+    let cpuinfo = fs::read_to_string(CPUINFO).with_context(|| format!("reading {CPUINFO}"))?;
+    if !runs_guests(&cpuinfo) {
+        let why = "the processor has neither VMX nor SVM, which KVM needs for an ordinary kernel";
+        return Ok(Accelerator::tcg(why));
+    }
     let qemu = host::Command::new(QEMU).arg("--version").output()?;
     let qemu = String::from_utf8_lossy(&qemu).lines().next().unwrap_or_default().to_owned();
     let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
@@ -118,6 +127,13 @@ fn recall(path: &Path, qemu: &str, kernel: &str) -> Option<Accelerator> {
     let age = path.metadata().ok()?.modified().ok()?.elapsed().ok()?;
     let stale = record.accelerator.engine == Engine::Tcg && age > RECHECK;
     (record.qemu == qemu && record.kernel == kernel && !stale).then_some(record.accelerator)
+}
+
+/// Whether the processor runs guests by itself: Intel's VMX or AMD's SVM. Linux takes
+/// the flag away where the firmware has switched it off.
+fn runs_guests(cpuinfo: &str) -> bool {
+    let mut flags = cpuinfo.lines().filter(|line| line.starts_with("flags"));
+    flags.any(|line| line.split_whitespace().any(|flag| matches!(flag, "vmx" | "svm")))
 }
 
 /// Boots a sector that ends QEMU with a status that nothing else gives.
@@ -164,4 +180,17 @@ fn boot_sector() -> [u8; 512] {
     sector[..CODE.len()].copy_from_slice(&CODE);
     sector[510..].copy_from_slice(&[0x55, 0xaa]);
     sector
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_processor_that_runs_guests_says_so() {
+        assert!(runs_guests("processor : 0\nflags\t\t: fpu vmx cx16\n"));
+        assert!(runs_guests("flags\t\t: fpu svm\n"));
+        assert!(!runs_guests("model name : vmx\nflags\t\t: fpu cx16 vmx_x hypervisor\n"));
+        assert!(!runs_guests(""));
+    }
 }

@@ -26,7 +26,7 @@ use crate::QEMU;
 use crate::console::{Console, Next};
 use crate::machine::Machine;
 use crate::network::Network;
-use crate::qmp::Qmp;
+use crate::qmp::{Qmp, STOPPED};
 use crate::serving::Serving;
 
 /// How often a wait looks at the user's word to stop.
@@ -441,6 +441,7 @@ fn ended(cause: Option<&str>, status: ExitStatus, said: &str) -> Ended {
     match cause {
         Some("guest-shutdown") => Ended::PoweredOff,
         Some("guest-reset" | "guest-panic") => Ended::Reset,
+        Some(STOPPED) => Ended::Stopped(format!("QEMU could not go on and said: {said}")),
         Some(cause) => Ended::Stopped(format!("QEMU ended it ({cause})")),
         None if said.is_empty() => Ended::Stopped(format!("QEMU ended with {status}")),
         None => Ended::Stopped(format!("QEMU ended with {status} and said: {said}")),
@@ -478,7 +479,10 @@ fn read_all(mut stream: impl Read) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
+    use crate::{Accelerator, Start};
 
     #[test]
     fn a_remedy_is_for_what_was_said() {
@@ -492,6 +496,19 @@ mod tests {
         assert!(of(other).contains("other versions"));
         assert_eq!(of("qemu-system-x86_64: cannot set up guest memory"), "");
         assert_eq!(remedy("unshare failed", false), None);
+    }
+
+    #[test]
+    fn a_machine_that_qemu_stops_has_ended() {
+        if find_program(QEMU).is_none() {
+            eprintln!("QEMU is not installed: nothing is tested");
+            return;
+        }
+        let accelerator = Accelerator::tcg("the test asks for it");
+        let mut guest = Machine::new(Start::Bios, accelerator, 16).boot().unwrap();
+        guest.execute("stop", json!({})).unwrap();
+        let error = guest.wait_for("a word", GRACE * 5, |_| None::<()>).unwrap_err();
+        assert!(error.to_string().contains("QEMU could not go on"), "{error:#}");
     }
 
     #[test]

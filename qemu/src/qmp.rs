@@ -13,11 +13,15 @@ use serde_json::{Value, json};
 /// How long QEMU gets for an answer; also for its start on a busy host.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// The cause of an end that comes because QEMU could not go on with the machine
+/// (`internal-error` and `io-error` of `RunState` in qapi/run-state.json).
+pub(crate) const STOPPED: &str = "stopped";
+
 /// A connection to a running QEMU.
 pub(crate) struct Qmp {
     socket: UnixStream,
     answers: Receiver<Value>,
-    /// Ends with QEMU; gives the reason of the last SHUTDOWN event.
+    /// Ends with QEMU; gives what [`Qmp::shutdown_cause`] does.
     reader: JoinHandle<Option<String>>,
 }
 
@@ -59,22 +63,29 @@ impl Qmp {
     }
 
     /// Why QEMU ended, as its last SHUTDOWN event says (`ShutdownCause` in
-    /// qapi/run-state.json). Waits for the end of the connection.
+    /// qapi/run-state.json), or [`STOPPED`]. Waits for the end of the connection.
     pub(crate) fn shutdown_cause(self) -> Option<String> {
         self.reader.join().ok().flatten()
     }
 }
 
 fn read(stream: UnixStream, answers: &Sender<Value>) -> Option<String> {
-    let mut cause = None;
-    for line in BufReader::new(stream).lines() {
+    let mut cause: Option<String> = None;
+    for line in BufReader::new(&stream).lines() {
         let Ok(line) = line else { break };
         let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
-        if message["event"] == "SHUTDOWN" {
-            cause = message["data"]["reason"].as_str().map(str::to_owned);
-        } else if message.get("event").is_none() {
+        match message.get("event").and_then(Value::as_str) {
             // When nobody asks any more, events still matter.
-            let _ = answers.send(message);
+            None => drop(answers.send(message)),
+            Some("SHUTDOWN") if cause.as_deref() != Some(STOPPED) => {
+                cause = message["data"]["reason"].as_str().map(str::to_owned);
+            }
+            // Nobody here stops a machine: QEMU has, and waits for somebody to look at it.
+            Some("STOP") if cause.is_none() => {
+                cause = Some(STOPPED.to_owned());
+                let _ = writeln!(&stream, "{}", json!({"execute": "quit"}));
+            }
+            Some(_) => {}
         }
     }
     cause
