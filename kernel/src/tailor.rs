@@ -332,6 +332,20 @@ pub const OPTIONS: &[MenuOption] = &[
         why: "registers are saved and restored as far as a call needs it",
         excludes: &["CPU_MITIGATIONS", "COMPAT", "IA32_EMULATION", "UPROBES"],
     },
+    MenuOption {
+        symbol: "TAILOR_SEGMENT",
+        measure: Measure::Net,
+        patch: "0022-tailor-segment.patch",
+        why: "nearly every segment of a server has the same header",
+        excludes: &["TCP_MD5SIG", "TCP_AO", "MPTCP", "SMC", "CGROUP_BPF", "NETFILTER"],
+    },
+    MenuOption {
+        symbol: "TAILOR_PUSH",
+        measure: Measure::Net,
+        patch: "0023-tailor-push.patch",
+        why: "a single segment needs no loop over the queue",
+        excludes: &[],
+    },
 ];
 
 #[cfg(test)]
