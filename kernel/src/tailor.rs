@@ -337,7 +337,7 @@ pub const OPTIONS: &[MenuOption] = &[
         measure: Measure::Net,
         patch: "0022-tailor-segment.patch",
         why: "nearly every segment of a server has the same header",
-        excludes: &["TCP_MD5SIG", "TCP_AO", "MPTCP", "SMC", "CGROUP_BPF", "NETFILTER"],
+        excludes: &["SMP", "TCP_MD5SIG", "TCP_AO", "MPTCP", "SMC", "CGROUP_BPF", "NETFILTER"],
     },
     MenuOption {
         symbol: "TAILOR_PUSH",

@@ -441,6 +441,9 @@ fn ended(cause: Option<&str>, status: ExitStatus, said: &str) -> Ended {
     match cause {
         Some("guest-shutdown") => Ended::PoweredOff,
         Some("guest-reset" | "guest-panic") => Ended::Reset,
+        Some(STOPPED) if said.is_empty() => Ended::Stopped(
+            "QEMU could not go on; perhaps there is no room for what the guest writes".into(),
+        ),
         Some(STOPPED) => Ended::Stopped(format!("QEMU could not go on and said: {said}")),
         Some(cause) => Ended::Stopped(format!("QEMU ended it ({cause})")),
         None if said.is_empty() => Ended::Stopped(format!("QEMU ended with {status}")),

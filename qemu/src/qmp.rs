@@ -45,8 +45,8 @@ impl Qmp {
     /// # Errors
     /// When QEMU has ended, refuses the command or does not answer.
     pub(crate) fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
-        let line = json!({"execute": command, "arguments": arguments});
-        writeln!(self.socket, "{line}").with_context(|| format!("sending `{command}` to QEMU"))?;
+        send(&self.socket, command, arguments)
+            .with_context(|| format!("sending `{command}` to QEMU"))?;
         let answer =
             self.answer().with_context(|| format!("waiting for QEMU's answer to `{command}`"))?;
         match answer.get("return") {
@@ -69,6 +69,12 @@ impl Qmp {
     }
 }
 
+/// Sends a command by one write, so that those of two threads do not mix.
+fn send(mut socket: &UnixStream, command: &str, arguments: Value) -> std::io::Result<()> {
+    let line = format!("{}\n", json!({"execute": command, "arguments": arguments}));
+    socket.write_all(line.as_bytes())
+}
+
 fn read(stream: UnixStream, answers: &Sender<Value>) -> Option<String> {
     let mut cause: Option<String> = None;
     for line in BufReader::new(&stream).lines() {
@@ -83,7 +89,7 @@ fn read(stream: UnixStream, answers: &Sender<Value>) -> Option<String> {
             // Nobody here stops a machine: QEMU has, and waits for somebody to look at it.
             Some("STOP") if cause.is_none() => {
                 cause = Some(STOPPED.to_owned());
-                let _ = writeln!(&stream, "{}", json!({"execute": "quit"}));
+                let _ = send(&stream, "quit", json!({}));
             }
             Some(_) => {}
         }
