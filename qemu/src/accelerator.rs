@@ -129,8 +129,8 @@ fn recall(path: &Path, qemu: &str, kernel: &str) -> Option<Accelerator> {
     (record.qemu == qemu && record.kernel == kernel && !stale).then_some(record.accelerator)
 }
 
-/// Whether the processor runs guests by itself: Intel's VMX or AMD's SVM. Linux takes
-/// the flag away where the firmware has switched it off.
+/// Whether the processor runs guests by itself: Intel's VMX or AMD's SVM. Older kernels
+/// leave the flag where the firmware has switched it off, which the boot sector finds.
 fn runs_guests(cpuinfo: &str) -> bool {
     let mut flags = cpuinfo.lines().filter(|line| line.starts_with("flags"));
     flags.any(|line| line.split_whitespace().any(|flag| matches!(flag, "vmx" | "svm")))
