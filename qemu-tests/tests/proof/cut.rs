@@ -8,16 +8,27 @@ use host::Command;
 use kernel::Tailor;
 
 use crate::guest::{self, Fuzz, Order};
-use crate::kernels::image;
+use crate::kernels::{self, image};
 
 /// Worlds until the power fails: on ext3 and ext4 the journal is written every five
 /// seconds.
 const WORLDS: u64 = 240;
 
-/// Cuts the power of a tailored kernel that writes to its disk, and lets e2fsck judge
-/// what it finds: the journal has to make it whole.
-pub(crate) fn power_cut() -> Result<()> {
-    let kernel = image("tailored", Tailor::ALL, &[])?.join("vmlinux");
+pub(crate) fn all_measures() -> Result<()> {
+    power_cut("tailored", Tailor::ALL)
+}
+
+/// Each measure with what it needs and nothing else.
+pub(crate) fn each_measure() -> Result<()> {
+    kernels::alone().try_for_each(|(measure, tailor)| {
+        power_cut(measure.name(), tailor).with_context(|| format!("{measure} alone"))
+    })
+}
+
+/// Cuts the power of a kernel that writes to its disk, and lets e2fsck judge what it
+/// finds: the journal has to make it whole.
+fn power_cut(name: &str, tailor: Tailor) -> Result<()> {
+    let kernel = image(name, tailor, &[])?.join("vmlinux");
     for filesystem in ["ext3", "ext4"] {
         let order = Order { seed: 4, worlds: u64::MAX, calls: 1000, shown: None, filesystem };
         let mut fuzz = Fuzz::new(&kernel, order)?;

@@ -3,8 +3,9 @@
 //!
 //! `APPLIANCE_PROOF=quick` compares some ten thousand random calls and the cases of
 //! pjdfstest, and cuts the power, as `./test` does; `APPLIANCE_PROOF=full` compares a
-//! million calls, every measure alone, and the cases of kselftest, stress-ng and fio,
-//! and makes calls under KASAN and lockdep, as `./test --full` does. Without, every test
+//! million calls, and the cases of kselftest, stress-ng and fio, does all of that with
+//! every measure alone, too, and makes calls under KASAN and lockdep, as `./test --full`
+//! does. Without, every test
 //! is reported as ignored: kernels have to be compiled. Seeds are fixed and printed.
 
 mod cut;
@@ -12,6 +13,7 @@ mod fuzz;
 mod guest;
 mod kernels;
 mod sanitizers;
+mod serve;
 mod suites;
 
 use std::process::ExitCode;
@@ -30,17 +32,22 @@ const TESTS: &[Test] = &[
     ("fuzz::a_kernel_that_does_not_forget_is_found", false, fuzz::seeded_bug),
     ("fuzz::a_million_calls", true, fuzz::million),
     ("fuzz::each_measure_alone", true, fuzz::each_measure),
-    ("cut::the_file_system_survives", false, cut::power_cut),
+    ("cut::the_file_system_survives", false, cut::all_measures),
+    ("cut::with_each_measure", true, cut::each_measure),
+    ("serve::each_measure_alone", true, serve::each_measure),
     ("suites::pjdfstest", false, || suites::all_measures(&suites::PJDFSTEST)),
     ("suites::pjdfstest_with_each_measure", true, || suites::each_measure(&suites::PJDFSTEST)),
     ("suites::kselftest", true, || suites::all_measures(&suites::KSELFTEST)),
+    ("suites::kselftest_with_each_measure", true, || suites::each_measure(&suites::KSELFTEST)),
     ("suites::pjdfstest_in_ring_0", true, || suites::in_ring_0(&suites::PJDFSTEST)),
     ("suites::kselftest_in_ring_0", true, || suites::in_ring_0(&suites::KSELFTEST)),
     ("suites::stress_ng", true, || suites::all_measures(&suites::STRESS_NG)),
+    ("suites::stress_ng_with_each_measure", true, || suites::each_measure(&suites::STRESS_NG)),
     ("suites::stress_ng_finds_a_kernel_that_does_not_forget", true, suites::seeded_bug),
     ("suites::fio", true, || suites::all_measures(&suites::FIO)),
+    ("suites::fio_with_each_measure", true, || suites::each_measure(&suites::FIO)),
     ("sanitizers::no_report_of_kasan_or_lockdep", true, sanitizers::fuzz),
-    ("sanitizers::nor_from_an_image_that_serves", true, sanitizers::serve),
+    ("sanitizers::nor_from_an_image_that_serves", true, sanitizers::served),
 ];
 
 fn main() -> ExitCode {

@@ -2,17 +2,13 @@
 //! locks: the same calls, and an image that serves, without a report of either.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
-use appliance::check;
-use appliance::manifest::Manifest;
-use appliance::run::{self, Firmware};
+use anyhow::{Result, ensure};
 use kernel::Tailor;
-use qemu::Start;
 
-use crate::guest::{self, Fuzz, Order};
+use crate::guest::{Fuzz, Order};
 use crate::kernels::image;
+use crate::serve::serve;
 
 /// What is on beside the usual. Frames are walked by pointer, which KASAN's record of
 /// stacks wants, and names of functions are lockdep's. With it the short way into the
@@ -33,8 +29,6 @@ const OPTIONS: &[(&str, bool)] = &[
 ];
 /// Memory in MiB: KASAN takes an eighth for itself, and keeps what was freed.
 const MEMORY: u32 = 512;
-/// How long such a kernel may take to serve.
-const BOOT: Duration = Duration::from_secs(300);
 
 fn out() -> Result<PathBuf> {
     image("sanitized", Tailor::ALL, OPTIONS)
@@ -52,28 +46,6 @@ pub(crate) fn fuzz() -> Result<()> {
     Ok(())
 }
 
-/// Every file of the site by HTTP, many times.
-pub(crate) fn serve() -> Result<()> {
-    let out = out()?;
-    let manifest = Manifest::read(&out)?;
-    let mut machine = run::machine(&out, &manifest, Firmware::Direct, run::accelerator()?)?;
-    machine.memory = MEMORY;
-    if let Start::Kernel(kernel) = &mut machine.start {
-        // Reports are warnings to the kernel, which `quiet` would keep off the console.
-        kernel.command_line = kernel.command_line.replace(" quiet", "");
-    }
-    let mut guest = machine.boot()?;
-    let result = (|| {
-        guest.wait_serving(BOOT)?;
-        let address = guest.forwarded().context("no port is forwarded")?;
-        for _ in 0..50 {
-            let differences = check::differences(&guest, address, &manifest.site)?;
-            ensure!(differences.is_empty(), "{}", differences.join("\n"));
-        }
-        match guest::report(&guest.console()) {
-            Some(report) => Err(anyhow!("the kernel reports: {report}")),
-            None => Ok(()),
-        }
-    })();
-    result.map_err(|error| anyhow!("{error:#}\n{}", guest.evidence()))
+pub(crate) fn served() -> Result<()> {
+    serve(&out()?, MEMORY)
 }

@@ -48,6 +48,14 @@ pub(crate) const STRESS_NG: Suite =
     Suite { name: "stress-ng", passes: 55, options: OPTIONS, pack: tools::stress_ng };
 pub(crate) const FIO: Suite = Suite { name: "fio", passes: 20, options: OPTIONS, pack: tools::fio };
 
+impl Suite {
+    /// [`image`], with what the suite calls.
+    fn image(&self, name: &str, tailor: Tailor) -> Result<PathBuf> {
+        let suffix = if self.options.is_empty() { "" } else { "-suites" };
+        image(&format!("{name}{suffix}"), tailor, self.options)
+    }
+}
+
 /// A case that has to differ.
 struct Expected {
     case: &'static str,
@@ -72,18 +80,13 @@ fn expected(suite: &str, filesystem: &str, is_taken: &dyn Fn(&str) -> bool) -> V
 
 /// Compares a kernel with every patch.
 pub(crate) fn all_measures(suite: &Suite) -> Result<()> {
-    compare(suite, &tailored(suite)?.join("vmlinux"), Tailor::ALL)
-}
-
-fn tailored(suite: &Suite) -> Result<PathBuf> {
-    let name = if suite.options.is_empty() { "tailored" } else { "tailored-suites" };
-    image(name, Tailor::ALL, suite.options)
+    compare(suite, &suite.image("tailored", Tailor::ALL)?.join("vmlinux"), Tailor::ALL)
 }
 
 /// A kernel whose remembered paths are never forgotten is found.
 pub(crate) fn seeded_bug() -> Result<()> {
     let room = tempfile::tempdir().context("making a directory")?;
-    let broken = kernels::forgetful(&tailored(&STRESS_NG)?, room.path())?;
+    let broken = kernels::forgetful(&STRESS_NG.image("tailored", Tailor::ALL)?, room.path())?;
     match compare(&STRESS_NG, &broken, Tailor::ALL) {
         Ok(()) => bail!("nothing was found in a kernel that does not forget paths"),
         Err(error) => {
@@ -97,7 +100,7 @@ pub(crate) fn seeded_bug() -> Result<()> {
 /// Compares each measure with what it needs and nothing else.
 pub(crate) fn each_measure(suite: &Suite) -> Result<()> {
     kernels::alone().try_for_each(|(measure, tailor)| {
-        let with = image(measure.name(), tailor, suite.options)?.join("vmlinux");
+        let with = suite.image(measure.name(), tailor)?.join("vmlinux");
         compare(suite, &with, tailor).with_context(|| format!("{measure} alone"))
     })
 }
@@ -119,8 +122,7 @@ pub(crate) fn in_ring_0(suite: &Suite) -> Result<()> {
 
 /// Runs a suite on a kernel and on one without patches.
 fn compare(suite: &Suite, with: &Path, tailor: Tailor) -> Result<()> {
-    let name = if suite.options.is_empty() { "untailored" } else { "untailored-suites" };
-    let without = image(name, Tailor::CONFIGURATION, suite.options)?.join("vmlinux");
+    let without = suite.image("untailored", Tailor::CONFIGURATION)?.join("vmlinux");
     let packed = (suite.pack)().with_context(|| format!("packing {}", suite.name))?;
     let sides = [("without the patches", without.as_path()), ("with the patches", with)]
         .map(|(name, kernel)| Side { name, kernel, word: "" });
