@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use host::{Command, Problem, StagedDir, failed};
+use host::{Command, Digest, Problem, StagedDir, digest_bytes, failed};
 
 use crate::tailor::{OPTIONS, Tailor};
 use crate::tree;
@@ -25,7 +25,7 @@ const PATCHING: &str = ".patching";
 #[derive(Clone, Copy, Debug)]
 pub struct Patches<'a> {
     /// The directories, in the order in which they are applied.
-    pub dirs: &'a [&'a Path],
+    pub dirs: &'a [PathBuf],
     /// Which measures are taken; a patch of no measure is always applied.
     pub tailor: Tailor,
     /// The release of the kernel that all of them were tested with.
@@ -62,6 +62,15 @@ impl Patches<'_> {
                 .map_err(|hunks| self.misfit(&patch.name, &hunks, tree, log))?;
         }
         upstream.replace(&paths, staged.path())
+    }
+
+    /// The digest of what is applied: the same for every tree that comes out the same.
+    ///
+    /// # Errors
+    /// When a patch cannot be read.
+    pub fn digest(&self) -> Result<Digest> {
+        let texts: Vec<String> = self.read()?.into_iter().map(|patch| patch.text).collect();
+        Ok(digest_bytes(texts.concat().as_bytes()))
     }
 
     /// The patches, each with what of it is applied.
@@ -213,11 +222,20 @@ mod tests {
             Self { dir }
         }
 
+        fn patches<T>(&self, tailor: Tailor, work: impl FnOnce(Patches) -> T) -> T {
+            let dirs = [self.dir.path().join("patches")];
+            work(Patches { dirs: &dirs, tailor, tested: "6.12.117-1" })
+        }
+
+        fn digest(&self, tailor: Tailor) -> Digest {
+            self.patches(tailor, |patches| patches.digest()).unwrap()
+        }
+
         /// The file and the menu after the patches.
         fn apply(&self, tailor: Tailor) -> Result<(String, String)> {
-            let (patches, tree) = (self.dir.path().join("patches"), self.dir.path().join("tree"));
-            let patches = Patches { dirs: &[&patches], tailor, tested: "6.12.117-1" };
-            patches.apply(&tree, &self.dir.path().join("log"))?;
+            let tree = self.dir.path().join("tree");
+            let log = self.dir.path().join("log");
+            self.patches(tailor, |patches| patches.apply(&tree, &log))?;
             let menu = fs::read_to_string(tree.join("menu")).unwrap_or_default();
             Ok((fs::read_to_string(tree.join("dir/file"))?, menu))
         }
@@ -226,6 +244,22 @@ mod tests {
             let problem = self.apply(tailor).unwrap_err().downcast::<Problem>().unwrap();
             (problem.what, problem.hint.unwrap_or_default())
         }
+    }
+
+    #[test]
+    fn the_digest_is_of_what_is_applied() {
+        let dac = Tailor { dac: true, ..Tailor::default() };
+        let digests = |text: &str| {
+            let bench = Bench::new(FILE, &[("0002-tailor-dac.patch", text)]);
+            fs::write(bench.dir.path().join("patches/README.md"), text).unwrap();
+            [bench.digest(Tailor::default()), bench.digest(dac)]
+        };
+        let first = digests(PATCH);
+        assert_ne!(first[0], first[1], "the measure is off, and on");
+        assert_eq!(first, digests(&PATCH.replace("Subject: [PATCH] five", "Subject: 5")));
+        let other = digests(&PATCH.replace("+five", "+V"));
+        assert_eq!(first[0], other[0], "a measure that is off");
+        assert_ne!(first[1], other[1], "a measure that is on");
     }
 
     #[test]

@@ -109,10 +109,10 @@ impl Source {
 }
 
 fn apply(tree: &Path, tailor: Tailor) -> anyhow::Result<()> {
-    apply_from(tree, tailor, &[&directory()])
+    apply_from(tree, tailor, &[directory()])
 }
 
-fn apply_from(tree: &Path, tailor: Tailor, dirs: &[&Path]) -> anyhow::Result<()> {
+fn apply_from(tree: &Path, tailor: Tailor, dirs: &[PathBuf]) -> anyhow::Result<()> {
     let patches = Patches { dirs, tailor, tested: "the tested one" };
     patches.apply(tree, &tree.join("log"))
 }
@@ -131,13 +131,13 @@ fn choices() -> Vec<Tailor> {
 }
 
 fn every_choice_of_measures_applies(source: &Source) -> Result<(), Failed> {
-    let (ours, kml) = (directory(), kml_directory());
+    let dirs = [directory(), kml_directory()];
     let choices = choices();
     let kernels = choices.iter().flat_map(|tailor| [(*tailor, 1), (*tailor, 2)]);
     for (tailor, count) in kernels {
         let tree = source.copy()?;
-        let dirs = &[ours.as_path(), &kml][..count];
-        apply_from(tree.path(), tailor, dirs).map_err(|error| format!("{tailor:?}: {error:#}"))?;
+        apply_from(tree.path(), tailor, &dirs[..count])
+            .map_err(|error| format!("{tailor:?}: {error:#}"))?;
         let menu = fs::read_to_string(tree.path().join("init/Kconfig.appliance"))?;
         for option in kernel::OPTIONS {
             if !menu.contains(&format!("\nconfig {}\n", option.symbol)) {

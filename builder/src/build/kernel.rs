@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 use anyhow::{Context, Result};
-use host::{Lock, digest_tree};
+use host::Lock;
 use kernel::{Compile, Configuration, Patches, Requested};
 
 use super::Bench;
@@ -60,20 +60,18 @@ impl<'a> Recipe<'a> {
     fn new(bench: &'a Bench) -> Result<Self> {
         let source = bench.fetcher.get("kernel")?;
         let plan = &bench.plan.kernel;
-        let mut patches = vec![home::repository().join("kernel/patches")];
+        let home = home::repository().join("kernel");
+        let mut patches = vec![home.join("patches")];
+        if plan.needs.kml {
+            patches.push(home.join("patches-kml"));
+        }
         let requested = kernel::requests(&plan.needs, &plan.options)?;
         let requested = kernel::vary(requested, &plan.variation.options);
         let mut inputs = kernel::toolchain_id()?;
         inputs.insert("source".into(), source.key());
-        let digest = |dir: &Path| digest_tree(dir).context("reading the patches of the kernel");
-        inputs.insert("patches".into(), digest(&patches[0])?.to_string());
-        if plan.needs.kml {
-            let dir = home::repository().join("kernel/patches-kml");
-            inputs.insert("patches for ring 0".into(), digest(&dir)?.to_string());
-            patches.push(dir);
-        }
-        let applied: Vec<&str> = plan.needs.tailor.options().map(|option| option.patch).collect();
-        inputs.insert("tailored".into(), applied.join(" "));
+        let applied =
+            Patches { dirs: &patches, tailor: plan.needs.tailor, tested: source.tested_version() };
+        inputs.insert("patches".into(), applied.digest()?.to_string());
         let asked: Vec<String> = requested
             .iter()
             .map(|requested| format!("{}={}", requested.symbol, requested.value))
@@ -101,9 +99,8 @@ impl<'a> Recipe<'a> {
             kernel::unpack(self.source.verified()?, &tree, &log)?;
             line.done();
         }
-        let dirs: Vec<&Path> = self.patches.iter().map(PathBuf::as_path).collect();
         let tested = self.source.tested_version();
-        Patches { dirs: &dirs, tailor: needs.tailor, tested }.apply(&tree, &log)?;
+        Patches { dirs: &self.patches, tailor: needs.tailor, tested }.apply(&tree, &log)?;
         Ok((tree, lock))
     }
 
