@@ -346,6 +346,20 @@ pub const OPTIONS: &[MenuOption] = &[
         why: "a single segment needs no loop over the queue",
         excludes: &[],
     },
+    MenuOption {
+        symbol: "TAILOR_WRITE",
+        measure: Measure::Vfs,
+        patch: "0024-tailor-write.patch",
+        why: "a file that nobody else has is written without a lock of its position",
+        excludes: &[],
+    },
+    MenuOption {
+        symbol: "TAILOR_SENDFILE",
+        measure: Measure::Vfs,
+        patch: "0025-tailor-sendfile.patch",
+        why: "pages go from the page cache to a socket without a pipe in between",
+        excludes: &[],
+    },
 ];
 
 #[cfg(test)]
