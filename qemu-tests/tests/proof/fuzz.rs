@@ -114,6 +114,18 @@ pub(crate) fn each_measure() -> Result<()> {
     Ok(())
 }
 
+/// Each option of a measure without the others.
+pub(crate) fn each_option() -> Result<()> {
+    let other = kernel("untailored", Tailor::CONFIGURATION)?;
+    for (name, tailor, others) in kernels::options_alone() {
+        let tailored = image(&name, tailor, &others)?.join("vmlinux");
+        for order in orders(201, 2, 25) {
+            compare(&tailored, &other, order).with_context(|| format!("{name} alone"))?;
+        }
+    }
+    Ok(())
+}
+
 /// A kernel whose remembered paths are never forgotten is found, with the call.
 pub(crate) fn seeded_bug() -> Result<()> {
     let room = tempfile::tempdir().context("making a directory")?;

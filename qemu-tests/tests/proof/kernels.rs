@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use appliance::build::{Request, carry_out};
 use appliance::disk::Format;
 use appliance::home;
@@ -72,6 +72,34 @@ pub(crate) fn alone() -> impl Iterator<Item = (Measure, Tailor)> {
         let tailor = measure.needs().map_or(tailor, |(needed, _)| tailor.set(needed, true));
         (measure, tailor)
     })
+}
+
+/// Each option of the menu whose measure has others, without those: its name, the measure
+/// with what it needs, and the others, off.
+pub(crate) fn options_alone() -> impl Iterator<Item = (String, Tailor, Vec<(&'static str, bool)>)> {
+    alone().filter(|(measure, _)| measure.options().count() > 1).flat_map(|(measure, tailor)| {
+        measure.options().map(move |option| {
+            let name = option.symbol.to_lowercase();
+            let others = measure.options().filter(|other| other.symbol != option.symbol);
+            (name, tailor, others.map(|other| (other.symbol, false)).collect())
+        })
+    })
+}
+
+/// The patches are there, and every option of theirs is off: nothing of them may be left.
+pub(crate) fn off() -> Result<()> {
+    let off: Vec<_> = kernel::OPTIONS.iter().map(|option| (option.symbol, false)).collect();
+    let read = |out: PathBuf| fs::read(out.join("vmlinux")).context("reading the kernel");
+    let patched = read(image("off", Tailor::ALL, &off)?)?;
+    let upstream = read(image("untailored", Tailor::CONFIGURATION, &[])?)?;
+    let differs = patched.iter().zip(&upstream).filter(|(one, two)| one != two).count();
+    ensure!(
+        patched == upstream,
+        "{differs} bytes differ, of {} and {}",
+        patched.len(),
+        upstream.len()
+    );
+    Ok(())
 }
 
 /// The kernel of an output directory, made never to forget the paths that it remembers:

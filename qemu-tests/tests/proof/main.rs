@@ -4,8 +4,8 @@
 //! `APPLIANCE_PROOF=quick` compares some ten thousand random calls and the cases of
 //! pjdfstest, and cuts the power, as `./test` does; `APPLIANCE_PROOF=full` compares a
 //! million calls, and the cases of kselftest, stress-ng and fio, does all of that with
-//! every measure alone, too, and makes calls under KASAN and lockdep, as `./test --full`
-//! does. Without, every test
+//! every measure alone, too, and makes calls and runs the suites under KASAN and lockdep,
+//! as `./test --full` does. Without, every test
 //! is reported as ignored: kernels have to be compiled. Seeds are fixed and printed.
 
 mod cut;
@@ -32,6 +32,8 @@ const TESTS: &[Test] = &[
     ("fuzz::a_kernel_that_does_not_forget_is_found", false, fuzz::seeded_bug),
     ("fuzz::a_million_calls", true, fuzz::million),
     ("fuzz::each_measure_alone", true, fuzz::each_measure),
+    ("fuzz::each_option_alone", true, fuzz::each_option),
+    ("kernels::off_is_upstream", true, kernels::off),
     ("cut::the_file_system_survives", false, cut::all_measures),
     ("cut::with_each_measure", true, cut::each_measure),
     ("serve::each_measure_alone", true, serve::each_measure),
@@ -47,7 +49,9 @@ const TESTS: &[Test] = &[
     ("suites::fio", true, || suites::all_measures(&suites::FIO)),
     ("suites::fio_with_each_measure", true, || suites::each_measure(&suites::FIO)),
     ("sanitizers::no_report_of_kasan_or_lockdep", true, sanitizers::fuzz),
+    ("sanitizers::nor_with_the_short_way_into_the_kernel", true, sanitizers::fuzz_entry),
     ("sanitizers::nor_from_an_image_that_serves", true, sanitizers::served),
+    ("sanitizers::nor_from_the_suites", true, sanitizers::suites),
 ];
 
 fn main() -> ExitCode {

@@ -20,7 +20,7 @@ use cases::Cases;
 use guest::{Packed, Side};
 
 /// What the suites call beyond what an appliance does.
-const OPTIONS: &[(&str, bool)] = &[
+pub(crate) const OPTIONS: &[(&str, bool)] = &[
     ("FILE_LOCKING", true),
     ("AIO", true),
     ("FHANDLE", true),
@@ -95,6 +95,23 @@ pub(crate) fn seeded_bug() -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Runs the cases on a kernel that watches itself.
+///
+/// # Errors
+/// When it reports something, or too few cases pass.
+pub(crate) fn run_watched(suite: &Suite, kernel: &Path) -> Result<()> {
+    let packed = (suite.pack)().with_context(|| format!("packing {}", suite.name))?;
+    for filesystem in ["ext3", "ext4"] {
+        let side = Side { name: "watched", kernel, word: "" };
+        let cases = guest::run(side, &packed, filesystem)
+            .with_context(|| format!("{} on {filesystem}", suite.name))?;
+        let passed = cases.values().filter(|result| *result == "ok").count();
+        println!("{} on {filesystem}: {passed} of {} cases pass", suite.name, cases.len());
+        ensure!(passed >= suite.passes, "only {passed} cases of {} pass", suite.name);
+    }
+    Ok(())
 }
 
 /// Compares each measure with what it needs and nothing else.
