@@ -171,6 +171,16 @@ pub struct MenuOption {
     pub why: &'static str,
     /// Options that it cannot be together with, as its `depends on` says.
     pub excludes: &'static [&'static str],
+    /// Options of the menu that it depends on.
+    pub needs: &'static [&'static str],
+}
+
+impl MenuOption {
+    /// Whether it is the other, or needs it: whether the other is on where only this is
+    /// wanted.
+    pub fn is_with(&self, other: &Self) -> bool {
+        self.symbol == other.symbol || self.needs.contains(&other.symbol)
+    }
 }
 
 /// The whole menu, in the order of the patches.
@@ -181,6 +191,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0002-tailor-dac.patch",
         why: "mode bits refuse the only user nothing, so they are not looked at",
         excludes: &["MULTIUSER"],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_CHECKS",
@@ -188,6 +199,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0003-tailor-checks.patch",
         why: "the environment of an appliance decides what these checks test",
         excludes: &[],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_PATH",
@@ -195,6 +207,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0004-tailor-path.patch",
         why: "a path that was looked up before is found in one step",
         excludes: &["MULTIUSER", "SMP", "PREEMPT", "PREEMPT_RT"],
+        needs: &["TAILOR_DAC"],
     },
     MenuOption {
         symbol: "TAILOR_READ",
@@ -211,6 +224,7 @@ pub const OPTIONS: &[MenuOption] = &[
             "INOTIFY_USER",
             "FANOTIFY",
         ],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_SOCKET",
@@ -218,6 +232,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0006-tailor-socket.patch",
         why: "a socket is read and written without what only files need",
         excludes: &["SECURITY", "FSNOTIFY", "DNOTIFY", "INOTIFY_USER", "FANOTIFY"],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_ACCEPT",
@@ -225,6 +240,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0007-tailor-accept.patch",
         why: "the last attempt to accept finds nothing, and needs no socket for that",
         excludes: &[],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_GRO",
@@ -232,6 +248,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0008-tailor-gro.patch",
         why: "requests and acknowledgements have nothing that could be merged",
         excludes: &[],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_ACK",
@@ -239,6 +256,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0009-tailor-ack.patch",
         why: "the answer to a request acknowledges it",
         excludes: &[],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_RECEIVE",
@@ -246,6 +264,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0010-tailor-receive.patch",
         why: "a small packet is received into a buffer of its own and not copied",
         excludes: &[],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_ROUTE",
@@ -253,6 +272,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0011-tailor-route.patch",
         why: "packets go to the same address, and answers where they came from",
         excludes: &["SMP", "PREEMPT", "PREEMPT_RT"],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_OUTPUT",
@@ -268,6 +288,7 @@ pub const OPTIONS: &[MenuOption] = &[
             "PREEMPT",
             "PREEMPT_RT",
         ],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_INPUT",
@@ -275,6 +296,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0013-tailor-input.patch",
         why: "nobody but TCP wants what is received",
         excludes: &["NETFILTER", "XFRM_USER", "NET_L3_MASTER_DEV"],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_RATE",
@@ -282,6 +304,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0014-tailor-rate.patch",
         why: "CUBIC has no use for the rate of delivery",
         excludes: &["TCP_CONG_BBR"],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_TIMER",
@@ -289,6 +312,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0015-tailor-timer.patch",
         why: "a timer that comes early sets itself for the rest",
         excludes: &[],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_LOCK",
@@ -296,6 +320,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0016-tailor-lock.patch",
         why: "one processor has nobody who takes a socket at the same time",
         excludes: &["SMP", "PREEMPT", "PREEMPT_RT"],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_TIMEOUT",
@@ -303,6 +328,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0017-tailor-timeout.patch",
         why: "a wait for events hardly ever lasts as long as it may",
         excludes: &[],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_RCU",
@@ -310,6 +336,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0018-tailor-rcu.patch",
         why: "a thread that frees two objects costs more than they do",
         excludes: &["SMP", "PREEMPT", "PREEMPT_RT"],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_IDLE",
@@ -317,6 +344,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0019-tailor-idle.patch",
         why: "between two packets there is no use in stopping the tick",
         excludes: &["HZ_PERIODIC", "CPU_IDLE", "CPU_FREQ", "SMP"],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_SCHED",
@@ -324,6 +352,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0020-tailor-sched.patch",
         why: "there are no real-time tasks to keep time from",
         excludes: &[],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_ENTRY",
@@ -331,6 +360,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0021-tailor-entry.patch",
         why: "registers are saved and restored as far as a call needs it",
         excludes: &["CPU_MITIGATIONS", "COMPAT", "IA32_EMULATION", "UPROBES"],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_SEGMENT",
@@ -338,6 +368,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0022-tailor-segment.patch",
         why: "nearly every segment of a server has the same header",
         excludes: &["SMP", "TCP_MD5SIG", "TCP_AO", "MPTCP", "SMC", "CGROUP_BPF", "NETFILTER"],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_PUSH",
@@ -345,6 +376,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0023-tailor-push.patch",
         why: "a single segment needs no loop over the queue",
         excludes: &[],
+        needs: &[],
     },
     MenuOption {
         symbol: "TAILOR_WRITE",
@@ -352,6 +384,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0024-tailor-write.patch",
         why: "a file that nobody else has is written without a lock of its position",
         excludes: &[],
+        needs: &["TAILOR_READ"],
     },
     MenuOption {
         symbol: "TAILOR_SENDFILE",
@@ -359,6 +392,7 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0025-tailor-sendfile.patch",
         why: "pages go from the page cache to a socket without a pipe in between",
         excludes: &[],
+        needs: &["TAILOR_READ", "TAILOR_SOCKET"],
     },
 ];
 

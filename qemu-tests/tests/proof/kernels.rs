@@ -74,13 +74,13 @@ pub(crate) fn alone() -> impl Iterator<Item = (Measure, Tailor)> {
     })
 }
 
-/// Each option of the menu whose measure has others, without those: its name, the measure
-/// with what it needs, and the others, off.
+/// Each option of the menu whose measure has others, with what it needs and without the
+/// rest: its name, the measures, and the rest, off.
 pub(crate) fn options_alone() -> impl Iterator<Item = (String, Tailor, Vec<(&'static str, bool)>)> {
     alone().filter(|(measure, _)| measure.options().count() > 1).flat_map(|(measure, tailor)| {
         measure.options().map(move |option| {
             let name = option.symbol.to_lowercase();
-            let others = measure.options().filter(|other| other.symbol != option.symbol);
+            let others = measure.options().filter(|other| !option.is_with(other));
             (name, tailor, others.map(|other| (other.symbol, false)).collect())
         })
     })

@@ -244,17 +244,24 @@ fn side_name(tailor: Tailor) -> String {
     differing.map(name).collect::<Vec<_>>().join(" + ")
 }
 
-/// One option of a measure that has several.
+/// One option of a measure that has several, with those that it needs before it.
 fn alone(option: &MenuOption, all: &[&MenuOption], before: Tailor) -> Step {
     let name = option.symbol.trim_start_matches("TAILOR_").to_lowercase();
-    let others = all.iter().filter(|other| other.symbol != option.symbol);
-    let off = |other: &&MenuOption| {
-        Requested::by_measurement(other.symbol, Value::Switch(false), name.as_str())
+    let of = |side: Vec<&MenuOption>| {
+        let names: Vec<&str> = side.iter().map(|option| option.symbol).collect();
+        let name = names.join(" with ");
+        let others = all.iter().filter(|other| !names.contains(&other.symbol));
+        let off = others.map(|other| {
+            Requested::by_measurement(other.symbol, Value::Switch(false), name.as_str())
+        });
+        let mut kernel = Kernel { tailor: before.set(option.measure, true), ..Kernel::plain() };
+        kernel.variation.options.extend(off);
+        Side { name, what: What::Kernel(kernel) }
     };
-    let mut kernel = Kernel { tailor: before.set(option.measure, true), ..Kernel::plain() };
-    kernel.variation.options.extend(others.map(off));
-    let after = Side { name: option.symbol.into(), what: What::Kernel(kernel) };
-    Step::new(&name, option.why, tailored(before), after)
+    let needed = all.iter().copied().filter(|other| option.needs.contains(&other.symbol));
+    let needed: Vec<&MenuOption> = needed.collect();
+    let before = if needed.is_empty() { tailored(before) } else { of(needed.clone()) };
+    Step::new(&name, option.why, before, of([vec![option], needed].concat()))
 }
 
 /// One image, with the word on its command line and without.
@@ -292,7 +299,9 @@ mod tests {
             };
             let differs = |one: &Measure| before.tailor.has(*one) != after.tailor.has(*one);
             let differing = Measure::ALL.into_iter().filter(differs).count();
-            assert!(differing == 1 || step.cumulative, "{}", step.name);
+            let off = |kernel: &Kernel| kernel.variation.options.len();
+            let has_one_more = differing == 0 && off(&before) == off(&after) + 1;
+            assert!(differing == 1 || has_one_more || step.cumulative, "{}", step.name);
             // What a measure needs is there before it.
             for measure in after.tailor.measures() {
                 assert!(measure.needs().is_none_or(|(needed, _)| after.tailor.has(needed)));
