@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use appliance::build::{Request, carry_out};
 use appliance::disk::Format;
 use appliance::home;
@@ -84,22 +84,6 @@ pub(crate) fn options_alone() -> impl Iterator<Item = (String, Tailor, Vec<(&'st
             (name, tailor, others.map(|other| (other.symbol, false)).collect())
         })
     })
-}
-
-/// The patches are there, and every option of theirs is off: nothing of them may be left.
-pub(crate) fn off() -> Result<()> {
-    let off: Vec<_> = kernel::OPTIONS.iter().map(|option| (option.symbol, false)).collect();
-    let read = |out: PathBuf| fs::read(out.join("vmlinux")).context("reading the kernel");
-    let patched = read(image("off", Tailor::ALL, &off)?)?;
-    let upstream = read(image("untailored", Tailor::CONFIGURATION, &[])?)?;
-    let differs = patched.iter().zip(&upstream).filter(|(one, two)| one != two).count();
-    ensure!(
-        patched == upstream,
-        "{differs} bytes differ, of {} and {}",
-        patched.len(),
-        upstream.len()
-    );
-    Ok(())
 }
 
 /// The kernel of an output directory, made never to forget the paths that it remembers:

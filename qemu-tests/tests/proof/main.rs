@@ -12,6 +12,7 @@ mod cut;
 mod fuzz;
 mod guest;
 mod kernels;
+mod off;
 mod sanitizers;
 mod serve;
 mod suites;
@@ -33,7 +34,7 @@ const TESTS: &[Test] = &[
     ("fuzz::a_million_calls", true, fuzz::million),
     ("fuzz::each_measure_alone", true, fuzz::each_measure),
     ("fuzz::each_option_alone", true, fuzz::each_option),
-    ("kernels::off_is_upstream", true, kernels::off),
+    ("off::every_option_off_is_upstreams_code", true, off::is_upstream),
     ("cut::the_file_system_survives", false, cut::all_measures),
     ("cut::with_each_measure", true, cut::each_measure),
     ("serve::each_measure_alone", true, serve::each_measure),
