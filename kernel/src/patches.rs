@@ -1,4 +1,4 @@
-//! The patches to the source, and what becomes of one whose option is off.
+//! The patches to the source, and what becomes of one whose measure is off.
 //!
 //! Later patches have lines of earlier ones in their context, in two files that the
 //! series itself makes: the menu and its header. So of a patch that is left out

@@ -4,7 +4,7 @@
 //! the storages that there are ([`super::Storage`]), so it needs no check of its own.
 
 use host::Problem;
-use kernel::{Measure, Tailor};
+use kernel::{Measure, MenuOption, Tailor};
 
 use super::Network;
 use crate::spec::{KernelValue, Profile, Project};
@@ -12,7 +12,9 @@ use crate::target::Target;
 
 /// The section of the file.
 const SECTION: &str = "kernel.tailor";
-/// The largest MTU, in bytes, with TAILOR_RECEIVE, which virtio-net alone has.
+/// The option that receives packets into buffers of their own; of virtio-net alone.
+const RECEIVE: &str = "TAILOR_RECEIVE";
+/// The largest MTU with it, in bytes.
 const RECEIVE_MTU_MAX: u16 = 1500;
 
 /// What the kernel of a project leaves out.
@@ -43,10 +45,22 @@ pub(super) fn plan(
         }
     }
     check_options(project, tailor)?;
-    if tailor.net && target == Target::Kvm {
+    let receives = options(project, tailor).any(|option| option.symbol == RECEIVE);
+    if receives && target == Target::Kvm {
         check_mtu(project, network)?;
     }
     Ok(tailor)
+}
+
+/// The options of the menu that are on: those of the measures, but for what the user
+/// switches off.
+fn options(project: &Project, tailor: Tailor) -> impl Iterator<Item = &'static MenuOption> {
+    let of_user = &project.spec.kernel.options;
+    let is_off = |option: &MenuOption| {
+        let mut options = of_user.iter().filter(|(symbol, _)| symbol.as_str() == option.symbol);
+        options.any(|(_, value)| *value == KernelValue::Switch(false))
+    };
+    tailor.options().filter(move |option| !is_off(option))
 }
 
 /// The refusal, at the key that the file has.
@@ -72,13 +86,16 @@ fn unfulfilled(project: &Project, measure: Measure, needed: Measure, why: &str) 
 /// An option of the user's that an option of the menu cannot be together with.
 fn check_options(project: &Project, tailor: Tailor) -> Result<(), Problem> {
     for (symbol, value) in &project.spec.kernel.options {
-        let clash = tailor.options().find(|option| option.excludes.contains(&symbol.as_str()));
+        let clash =
+            options(project, tailor).find(|option| option.excludes.contains(&symbol.as_str()));
         if let (KernelValue::Switch(true), Some(option)) = (value, clash) {
             let (symbol, measure) = (symbol.as_str(), option.measure);
             let what = format!("{} of `kernel.tailor.{measure}` needs it off", option.symbol);
-            return Err(project
-                .refuse("kernel.options", symbol, &what)
-                .hint(format!("remove it, or add `{measure} = false` to [kernel.tailor]")));
+            return Err(project.refuse("kernel.options", symbol, &what).hint(format!(
+                "remove it, or add `{} = false` beside it, or `{measure} = false` to \
+                     [kernel.tailor]",
+                option.symbol
+            )));
         }
     }
     Ok(())
@@ -89,8 +106,10 @@ fn check_mtu(project: &Project, network: &Network) -> Result<(), Problem> {
     if network.mtu.is_none_or(|mtu| mtu <= RECEIVE_MTU_MAX) {
         return Ok(());
     }
-    let what = format!("`kernel.tailor.net` receives {RECEIVE_MTU_MAX} bytes at most");
-    Err(project
-        .refuse("network", "mtu", &what)
-        .hint("lower it, or add `net = false` to [kernel.tailor]"))
+    let what = format!("{RECEIVE} of `kernel.tailor.net` receives {RECEIVE_MTU_MAX} bytes at most");
+    let hint = format!(
+        "lower it, or add `{RECEIVE} = false` to [kernel.options], or `net = false` to \
+         [kernel.tailor]"
+    );
+    Err(project.refuse("network", "mtu", &what).hint(hint))
 }

@@ -115,7 +115,7 @@ fn networks_that_cannot_be() {
         (
             "gateways",
             "mtu = 9000\ngateways",
-            "6: `network.mtu`: `kernel.tailor.net` receives 1500 bytes at most",
+            "6: `network.mtu`: TAILOR_RECEIVE of `kernel.tailor.net` receives 1500 bytes at most",
         ),
     ] {
         let said = refusal(old, new);
@@ -190,6 +190,23 @@ fn measures_that_cannot_be() {
         let said = problem.what.rsplit("appliance.toml:").next().unwrap_or_default();
         assert!(said.starts_with(what), "{said}");
     }
+}
+
+#[test]
+fn an_option_that_is_off_is_in_nobodys_way() {
+    let off = |option: &str| format!("{GOOD}[kernel.options]\n{option} = false\n");
+    let options = plan(&off("TAILOR_GRO")).unwrap().kernel.options;
+    assert_eq!(options.len(), 1);
+
+    let large = |text: String| plan(&text.replace("gateways", "mtu = 9000\ngateways"));
+    assert!(large(off("TAILOR_GRO")).is_err());
+    assert!(large(off("TAILOR_RECEIVE")).is_ok());
+
+    let bbr = |option: &str| plan(&format!("{}TCP_CONG_BBR = true\n", off(option)));
+    let problem = bbr("TAILOR_GRO").unwrap_err().downcast::<Problem>().unwrap();
+    let hint = "remove it, or add `TAILOR_RATE = false` beside it, or `net = false` to";
+    assert!(problem.hint.unwrap().starts_with(hint));
+    assert!(bbr("TAILOR_RATE").is_ok());
 }
 
 #[test]
