@@ -56,6 +56,11 @@ impl Measure {
         }
     }
 
+    /// Whether it is that measure, or makes no sense without it.
+    fn rests_on(self, other: Self) -> bool {
+        self == other || self.needs().is_some_and(|(needed, _)| needed.rests_on(other))
+    }
+
     /// Its options of the menu; none where configuration alone does it.
     pub fn options(self) -> impl Iterator<Item = &'static MenuOption> {
         OPTIONS.iter().filter(move |option| option.measure == self)
@@ -138,6 +143,13 @@ impl Tailor {
     /// The measures that are taken.
     pub fn measures(self) -> impl Iterator<Item = Measure> {
         Measure::ALL.into_iter().filter(move |measure| self.has(*measure))
+    }
+
+    /// What `[kernel.tailor]` has to say for a kernel without a measure: that it is off,
+    /// and with it those that are taken and need it.
+    pub fn without(self, measure: Measure) -> String {
+        let off = self.measures().filter(|it| it.rests_on(measure));
+        off.map(|it| format!("`{it} = false`")).collect::<Vec<_>>().join(" and ")
     }
 
     /// The options of the menu that are on.
@@ -376,6 +388,14 @@ mod tests {
     fn the_table_is_what_the_patches_add() {
         let table = OPTIONS.iter().map(|it| (it.patch.to_owned(), it.symbol.to_owned()));
         assert_eq!(table.collect::<Vec<_>>(), menu());
+    }
+
+    #[test]
+    fn a_measure_goes_with_those_that_need_it() {
+        assert_eq!(Tailor::ALL.without(Measure::Core), "`core = false`");
+        assert_eq!(Tailor::ALL.without(Measure::Dac), "`dac = false` and `vfs = false`");
+        let dac = Tailor { vfs: false, ..Tailor::ALL };
+        assert_eq!(dac.without(Measure::Lsm), "`lsm = false` and `dac = false`");
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub(super) fn plan(
     }
     for measure in tailor.measures() {
         if let Some((needed, why)) = measure.needs().filter(|(needed, _)| !tailor.has(*needed)) {
-            return Err(unfulfilled(project, measure, needed, why));
+            return Err(unfulfilled(project, tailor, measure, (needed, why)));
         }
     }
     check_options(project, tailor)?;
@@ -64,7 +64,12 @@ fn options(project: &Project, tailor: Tailor) -> impl Iterator<Item = &'static M
 }
 
 /// The refusal, at the key that the file has.
-fn unfulfilled(project: &Project, measure: Measure, needed: Measure, why: &str) -> Problem {
+fn unfulfilled(
+    project: &Project,
+    tailor: Tailor,
+    measure: Measure,
+    (needed, why): (Measure, &str),
+) -> Problem {
     let spec = &project.spec.kernel;
     let profile = spec.profile.name();
     let of_profile = |it| match spec.tailor.get(it) {
@@ -74,7 +79,7 @@ fn unfulfilled(project: &Project, measure: Measure, needed: Measure, why: &str) 
     if spec.tailor.get(needed).is_some() {
         let user = of_profile(measure);
         let what = format!("`{measure}`{user} needs it: {why}");
-        let hint = format!("add `{measure} = false`, or remove `{needed} = false`");
+        let hint = format!("set {}, or remove `{needed} = false`", tailor.without(measure));
         project.refuse(SECTION, needed.name(), &what).hint(hint)
     } else {
         let what = format!("it needs `{needed}`, which is off in the profile {profile}: {why}");

@@ -193,6 +193,15 @@ fn measures_that_cannot_be() {
 }
 
 #[test]
+fn a_measure_is_off_with_all_that_need_it() {
+    let text = format!("{GOOD}[kernel.tailor]\nlsm = false\n");
+    let problem = plan(&text).unwrap_err().downcast::<Problem>().unwrap();
+    let ways = "set `dac = false` and `vfs = false`, or remove `lsm = false`";
+    assert_eq!(problem.hint.unwrap(), ways);
+    assert!(plan(&format!("{text}dac = false\nvfs = false\n")).is_ok());
+}
+
+#[test]
 fn an_option_that_is_off_is_in_nobodys_way() {
     let off = |option: &str| format!("{GOOD}[kernel.options]\n{option} = false\n");
     let options = plan(&off("TAILOR_GRO")).unwrap().kernel.options;
