@@ -21,8 +21,7 @@ const RECEIVE_MTU_MAX: u16 = 1500;
 ///
 /// # Errors
 /// Refused where one measure needs another, where the profile has what a measure
-/// leaves out, where `kernel.options` ask for what an option cannot be with, and where
-/// packets are larger than what one receives.
+/// leaves out, and where packets are larger than what an option receives.
 pub(super) fn plan(
     project: &Project,
     target: Target,
@@ -44,7 +43,6 @@ pub(super) fn plan(
             return Err(unfulfilled(project, tailor, measure, (needed, why)));
         }
     }
-    check_options(project, tailor)?;
     let receives = options(project, tailor).any(|option| option.symbol == RECEIVE);
     if receives && target == Target::Kvm {
         check_mtu(project, network)?;
@@ -88,22 +86,42 @@ fn unfulfilled(
     }
 }
 
-/// An option of the user's that an option of the menu cannot be together with.
-fn check_options(project: &Project, tailor: Tailor) -> Result<(), Problem> {
+/// An option of the user's that options of the menu cannot be together with.
+///
+/// # Errors
+/// Refused with the line of the option and the ways out.
+pub(super) fn check_options(project: &Project, tailor: Tailor) -> Result<(), Problem> {
     for (symbol, value) in &project.spec.kernel.options {
-        let clash =
-            options(project, tailor).find(|option| option.excludes.contains(&symbol.as_str()));
-        if let (KernelValue::Switch(true), Some(option)) = (value, clash) {
-            let (symbol, measure) = (symbol.as_str(), option.measure);
-            let what = format!("{} of `kernel.tailor.{measure}` needs it off", option.symbol);
-            return Err(project.refuse("kernel.options", symbol, &what).hint(format!(
-                "remove it, or add `{} = false` beside it, or `{measure} = false` to \
-                     [kernel.tailor]",
-                option.symbol
-            )));
+        let symbol = symbol.as_str();
+        let clash = |option: &'static MenuOption| Some((option, option.clash(symbol)?));
+        let clashes: Vec<_> = options(project, tailor).filter_map(clash).collect();
+        if let (KernelValue::Switch(true), Some((option, other))) = (value, clashes.first()) {
+            let what = match *other == symbol {
+                true => "it off".to_owned(),
+                false => format!("{other} off, which it turns on"),
+            };
+            let what =
+                format!("{} of `kernel.tailor.{}` needs {what}", option.symbol, option.measure);
+            let options: Vec<_> = clashes.iter().map(|(option, _)| *option).collect();
+            return Err(project.refuse("kernel.options", symbol, &what).hint(ways_out(&options)));
         }
     }
     Ok(())
+}
+
+/// What to do about an option that these of the menu cannot be together with.
+fn ways_out(clashes: &[&MenuOption]) -> String {
+    let off = |names: Vec<&str>| {
+        let lines: Vec<String> = names.iter().map(|name| format!("`{name} = false`")).collect();
+        lines.join(" and ")
+    };
+    let clash = |measure: &Measure| clashes.iter().any(|option| option.measure == *measure);
+    let measures = Measure::ALL.into_iter().filter(clash);
+    format!(
+        "remove it, or add {} beside it, or {} to [kernel.tailor]",
+        off(clashes.iter().map(|option| option.symbol).collect()),
+        off(measures.map(Measure::name).collect()),
+    )
 }
 
 /// Packets that virtio-net would not receive.

@@ -176,12 +176,13 @@ fn measures_that_cannot_be() {
             "9: `kernel.tailor.core`: the profile hardened",
         ),
         (
-            format!("{stock}\ntailor.core = true\n[kernel.options]\nCPU_MITIGATIONS = true"),
-            "11: `kernel.options.CPU_MITIGATIONS`: TAILOR_ENTRY of `kernel.tailor.core` needs it off",
+            format!("{stock}\ntailor.core = true\n[kernel.options]\nX86_FRED = true"),
+            "11: `kernel.options.X86_FRED`: TAILOR_ENTRY of `kernel.tailor.core` needs it off",
         ),
         (
             format!("{stock}\n[kernel.options]\nINOTIFY_USER = true\n[kernel.tailor]\n{all}"),
-            "10: `kernel.options.INOTIFY_USER`: TAILOR_READ of `kernel.tailor.vfs` needs it off",
+            "10: `kernel.options.INOTIFY_USER`: TAILOR_READ of `kernel.tailor.vfs` needs FSNOTIFY off, \
+             which it turns on",
         ),
     ] {
         let error = plan(&format!("{GOOD}[kernel]\n{kernel}\n")).unwrap_err();
@@ -216,6 +217,20 @@ fn an_option_that_is_off_is_in_nobodys_way() {
     let hint = "remove it, or add `TAILOR_RATE = false` beside it, or `net = false` to";
     assert!(problem.hint.unwrap().starts_with(hint));
     assert!(bbr("TAILOR_RATE").is_ok());
+}
+
+#[test]
+fn every_way_out_of_a_clash_is_named() {
+    let refusal = |option: &str| {
+        let text = format!("{GOOD}[kernel.options]\n{option} = true\n");
+        plan(&text).unwrap_err().downcast::<Problem>().unwrap()
+    };
+    let ways = "remove it, or add `TAILOR_ENTRY = false` and `TAILOR_SEGMENT = false` beside it, \
+                or `net = false` and `core = false` to [kernel.tailor]";
+    assert_eq!(refusal("KMSAN").hint.unwrap(), ways);
+    // Without any measure it could not be had either.
+    let hint = refusal("SMP").hint.unwrap();
+    assert_eq!(hint, "remove the option SMP");
 }
 
 #[test]
