@@ -74,8 +74,13 @@ impl Measure {
             Self::Dac => Some("access control by mode bits"),
             Self::Checks => Some("the limit on the size of files"),
             Self::Vfs => Some("file notification"),
-            Self::Net => Some("merging of received packets, and an MTU above 1500 on virtio"),
-            Self::Core => Some("exact idle times"),
+            Self::Net => Some(
+                "merging of received packets, early acknowledgement of uploads, the delivery \
+                 rate in TCP_INFO, an MTU above 1500 on virtio",
+            ),
+            Self::Core => {
+                Some("exact idle times, exact waits of half a second or more (an eighth longer)")
+            }
         }
     }
 }
