@@ -175,14 +175,27 @@ pub(crate) fn check(judged: &[Judged]) -> Result<()> {
     }
     let list: String = broken.iter().map(|judged| format!("\n    {judged}")).collect();
     let culprits = culprits(judged, &broken);
+    let without = without(&broken);
     if culprits.is_empty() {
+        let tested = "build the tested version of the kernel source, which `--locked` insists on";
         return Err(failed(format!("this kernel does not fulfil our fragments:{list}"))
-            .hint("build the tested version of the kernel source, which `--locked` insists on")
+            .hint(format!("{tested}{without}"))
             .into());
     }
     Err(refused(format!("the kernel options cannot be had as they are given:{list}"))
-        .hint(format!("change {}", culprits.join(" or ")))
+        .hint(format!("change {}{without}", culprits.join(" or ")))
         .into())
+}
+
+/// The way out that is left where nothing but tailorings is broken: to do without them.
+fn without(broken: &[&Judged]) -> String {
+    let is_on = |it: &Requested| it.is_tailoring() && it.value == Value::Switch(true);
+    if !broken.iter().all(|judged| is_on(&judged.requested)) {
+        return String::new();
+    }
+    let off: Vec<String> =
+        broken.iter().map(|judged| format!("`{} = false`", judged.requested.symbol)).collect();
+    format!(", or add {} to [kernel.options]", off.join(" and "))
 }
 
 /// Where the user made the requests that may have broken the contract: those that
@@ -206,6 +219,7 @@ fn culprits(judged: &[Judged], broken: &[&Judged]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::request::Origin;
+    use crate::tailor::Measure;
 
     fn symbol(name: &str, kind: Kind, value: &str) -> Symbol {
         Symbol {
@@ -296,5 +310,25 @@ mod tests {
         let error = check(&judge(&requested, &[dropped, on("B"), on("C")])).unwrap_err();
         let problem = error.downcast::<host::Problem>().unwrap();
         assert_eq!(problem.hint.unwrap(), "change options.A or options.B");
+    }
+
+    #[test]
+    fn an_option_of_the_menu_that_needs_another_can_be_off_too() {
+        let path = Requested {
+            origin: Origin::Tailor(Measure::Vfs),
+            ..Requested::by_user("TAILOR_PATH", Value::Switch(true), "")
+        };
+        let dac = Requested::by_user("TAILOR_DAC", Value::Switch(false), "options.TAILOR_DAC");
+        let unmet = vec!["TAILOR_DAC [=n]".into()];
+        let symbols = [
+            symbol("TAILOR_DAC", Kind::Bool, "n"),
+            Symbol { unmet, ..symbol("TAILOR_PATH", Kind::Bool, "n") },
+        ];
+        let error = check(&judge(&[path, dac], &symbols)).unwrap_err();
+        let problem = error.downcast::<host::Problem>().unwrap();
+        let dropped = "TAILOR_PATH=y (kernel.tailor.vfs) is dropped: it needs TAILOR_DAC [=n]";
+        assert!(problem.what.ends_with(dropped), "{}", problem.what);
+        let ways = "change options.TAILOR_DAC, or add `TAILOR_PATH = false` to [kernel.options]";
+        assert_eq!(problem.hint.unwrap(), ways);
     }
 }

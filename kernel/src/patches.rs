@@ -1,4 +1,4 @@
-//! The patches to the source, and what becomes of one whose option is off.
+//! The patches to the source, and what becomes of one whose measure is off.
 //!
 //! Later patches have lines of earlier ones in their context, in two files that the
 //! series itself makes: the menu and its header. So of a patch that is left out
@@ -118,11 +118,9 @@ impl Patches<'_> {
         let what = format!("the patch {name} does not apply exactly to {release}: {hunks}");
         let mut ways = format!("the newest release that it is known to fit is {}", self.tested);
         ways.push_str(": build that (--locked)");
-        if let Some(option) = OPTIONS.iter().find(|option| option.patch == name) {
-            ways.push_str(&format!(
-                ", or build without it (`{} = false` in [kernel.tailor])",
-                option.measure
-            ));
+        if let Some(option) = self.tailor.options().find(|option| option.patch == name) {
+            let off = self.tailor.without(option.measure);
+            ways.push_str(&format!(", or build without it ({off} in [kernel.tailor])"));
         }
         ways.push_str(&format!("; the full log is {}", log.display()));
         failed(what).hint(ways)
@@ -337,7 +335,9 @@ mod tests {
         let with_dac = Tailor { dac: true, ..Tailor::CONFIGURATION };
         let (what, hint) = bench.failure(with_dac);
         assert!(what.starts_with("the patch 0002-tailor-dac.patch does not apply"), "{what}");
-        assert!(hint.contains("`dac = false` in [kernel.tailor]"), "{hint}");
+        assert!(hint.contains("(`dac = false` in [kernel.tailor])"), "{hint}");
+        let (_, hint) = bench.failure(Tailor::ALL);
+        assert!(hint.contains("(`dac = false` and `vfs = false` in [kernel.tailor])"), "{hint}");
 
         let bench = Bench::new(&other, &[("0001-menu.patch", MENU), (name, &patch)]);
         let (file, menu) = bench.apply(Tailor::CONFIGURATION).unwrap();

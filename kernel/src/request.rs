@@ -143,14 +143,19 @@ impl Requested {
     pub(crate) fn is_user(&self) -> bool {
         matches!(self.origin, Origin::User(_))
     }
+
+    /// Whether a tailoring requests it, or the lack of one.
+    pub(crate) fn is_tailoring(&self) -> bool {
+        matches!(self.origin, Origin::Tailor(_))
+    }
 }
 
 /// Everything that is requested: by the fragments that fulfil the needs, by the
-/// tailorings, and by the user beyond them.
+/// tailorings, and by the user beyond them, who may switch an option of a tailoring off.
 ///
 /// # Errors
-/// Refused when the user asks for another value than a fragment does, or for a
-/// text that would be more than a text.
+/// Refused when the user asks for another value than a fragment does, for an option
+/// whose tailoring is off, or for a text that would be more than a text.
 pub fn requests(needs: &Needs, user: &[Requested]) -> Result<Vec<Requested>> {
     let mut all = Vec::new();
     for fragment in fragments(needs) {
@@ -164,6 +169,9 @@ pub fn requests(needs: &Needs, user: &[Requested]) -> Result<Vec<Requested>> {
         match ours.get(&requested.symbol) {
             None => all.push(requested.clone()),
             Some(our) if our.value == requested.value => {}
+            Some(our) if our.is_tailoring() && requested.value == Value::Switch(false) => {
+                all = vary(all, std::slice::from_ref(requested));
+            }
             Some(our) => return Err(conflict(requested, our)),
         }
     }
@@ -192,17 +200,18 @@ fn check_text(requested: &Requested) -> Result<()> {
 }
 
 fn conflict(user: &Requested, our: &Requested) -> anyhow::Error {
-    refused(format!(
-        "{}: {symbol}={} conflicts with {symbol}={}, which the appliance needs ({}: {})",
-        user.origin,
-        user.value,
-        our.value,
-        our.origin,
-        our.why,
-        symbol = user.symbol,
-    ))
-    .hint(format!("remove the option {}", user.symbol))
-    .into()
+    let mut hint = format!("remove the option {}", user.symbol);
+    let why = match our.origin {
+        Origin::Tailor(measure) if our.value == Value::Switch(false) => {
+            hint.push_str(&format!(", or add `{measure} = true` to [kernel.tailor]"));
+            format!("as its patch is not applied without {}", our.origin)
+        }
+        _ => format!("which the appliance needs ({}: {})", our.origin, our.why),
+    };
+    let symbol = &user.symbol;
+    let (theirs, ours) = (&user.value, &our.value);
+    let what = format!("{}: {symbol}={theirs} conflicts with {symbol}={ours}, {why}", user.origin);
+    refused(what).hint(hint).into()
 }
 
 #[cfg(test)]
@@ -251,8 +260,22 @@ mod tests {
     fn a_patch_that_was_left_out_cannot_be_asked_for() {
         let error = requests(&NEEDS, &[user("TAILOR_DAC", Value::Switch(true))]).unwrap_err();
         let text = error.to_string();
-        assert!(text.contains("conflicts with TAILOR_DAC=n"), "{text}");
-        assert!(text.contains("(kernel.tailor.dac: "), "{text}");
+        let expected = "conflicts with TAILOR_DAC=n, as its patch is not applied without";
+        assert!(text.ends_with(&format!("{expected} kernel.tailor.dac")), "{text}");
+        let hint = error.downcast::<host::Problem>().unwrap().hint.unwrap();
+        assert_eq!(hint, "remove the option TAILOR_DAC, or add `dac = true` to [kernel.tailor]");
+    }
+
+    #[test]
+    fn an_option_of_a_tailoring_can_be_off() {
+        let needs = Needs { tailor: Tailor::ALL, ..NEEDS };
+        let off = user("TAILOR_GRO", Value::Switch(false));
+        let all = requests(&needs, std::slice::from_ref(&off)).unwrap();
+        let found: Vec<_> = all.iter().filter(|it| it.symbol == "TAILOR_GRO").collect();
+        assert_eq!(found, [&off]);
+        assert_eq!(all.len(), requests(&needs, &[]).unwrap().len());
+        assert!(requests(&NEEDS, &[off]).is_ok(), "it is off anyway");
+        assert!(requests(&needs, &[user("TAILOR_GRO", Value::Number(0))]).is_err());
     }
 
     #[test]

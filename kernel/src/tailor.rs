@@ -56,6 +56,11 @@ impl Measure {
         }
     }
 
+    /// Whether it is that measure, or makes no sense without it.
+    fn rests_on(self, other: Self) -> bool {
+        self == other || self.needs().is_some_and(|(needed, _)| needed.rests_on(other))
+    }
+
     /// Its options of the menu; none where configuration alone does it.
     pub fn options(self) -> impl Iterator<Item = &'static MenuOption> {
         OPTIONS.iter().filter(move |option| option.measure == self)
@@ -69,8 +74,13 @@ impl Measure {
             Self::Dac => Some("access control by mode bits"),
             Self::Checks => Some("the limit on the size of files"),
             Self::Vfs => Some("file notification"),
-            Self::Net => Some("merging of received packets, and an MTU above 1500 on virtio"),
-            Self::Core => Some("exact idle times"),
+            Self::Net => Some(
+                "merging of received packets, early acknowledgement of uploads, the delivery \
+                 rate in TCP_INFO, an MTU above 1500 on virtio",
+            ),
+            Self::Core => {
+                Some("exact idle times, exact waits of half a second or more (an eighth longer)")
+            }
         }
     }
 }
@@ -140,6 +150,13 @@ impl Tailor {
         Measure::ALL.into_iter().filter(move |measure| self.has(*measure))
     }
 
+    /// What `[kernel.tailor]` has to say for a kernel without a measure: that it is off,
+    /// and with it those that are taken and need it.
+    pub fn without(self, measure: Measure) -> String {
+        let off = self.measures().filter(|it| it.rests_on(measure));
+        off.map(|it| format!("`{it} = false`")).collect::<Vec<_>>().join(" and ")
+    }
+
     /// The options of the menu that are on.
     pub fn options(self) -> impl Iterator<Item = &'static MenuOption> {
         OPTIONS.iter().filter(move |option| self.has(option.measure))
@@ -169,19 +186,53 @@ pub struct MenuOption {
     pub patch: &'static str,
     /// What it does.
     pub why: &'static str,
-    /// Options that it cannot be together with, as its `depends on` says.
+    /// What it cannot be together with, as its `depends on` says.
     pub excludes: &'static [&'static str],
     /// Options of the menu that it depends on.
     pub needs: &'static [&'static str],
 }
 
 impl MenuOption {
+    /// What it cannot be together with of what another option turns on: that option, or
+    /// one that comes with it.
+    pub fn clash(&self, other: &str) -> Option<&'static str> {
+        self.excludes.iter().copied().find(|excluded| turns_on(other, excluded))
+    }
+
     /// Whether it is the other, or needs it: whether the other is on where only this is
     /// wanted.
     pub fn is_with(&self, other: &Self) -> bool {
         self.symbol == other.symbol || self.needs.contains(&other.symbol)
     }
 }
+
+/// Whether an option is this one, or turns it on.
+fn turns_on(option: &str, other: &str) -> bool {
+    let mut found = TURNED_ON_BY.iter().filter(|(it, _)| *it == other).flat_map(|(_, by)| *by);
+    option == other || found.any(|by| turns_on(option, by))
+}
+
+/// What is excluded and comes with other options, most of it only so, and with which.
+const TURNED_ON_BY: &[(&str, &[&str])] = &[
+    ("PREEMPTION", &["PREEMPT", "PREEMPT_DYNAMIC", "PREEMPT_RT"]),
+    ("FSNOTIFY", &["DNOTIFY", "INOTIFY_USER", "FANOTIFY", "AUDIT"]),
+    ("XFRM", &["XFRM_USER", "NET_KEY", "INET_AH", "INET_ESP", "INET_IPCOMP", "NET_IPVTI"]),
+    ("XFRM", &["INET6_AH", "INET6_ESP", "INET6_IPCOMP", "IPV6_VTI", "IPV6_MIP6"]),
+    ("XFRM", &["IXGBE_IPSEC", "IXGBEVF_IPSEC"]),
+    ("NET_EGRESS", &["NET_XGRESS", "NETFILTER_EGRESS"]),
+    ("NET_INGRESS", &["NET_XGRESS", "NETFILTER_INGRESS"]),
+    ("NET_XGRESS", &["NET_CLS_ACT", "NET_SCH_INGRESS", "BPF_SYSCALL", "AF_KCM"]),
+    ("LWTUNNEL", &["IPV6_ILA", "IPV6_SEG6_LWTUNNEL", "IPV6_RPL_LWTUNNEL", "IPV6_IOAM6_LWTUNNEL"]),
+    ("SOCK_VALIDATE_XMIT", &["TLS_DEVICE"]),
+    ("SKB_EXTENSIONS", &["XFRM", "MPTCP", "BRIDGE_NETFILTER", "NET_TC_SKB_EXT", "MCTP_FLOWS"]),
+    ("MCTP_FLOWS", &["MCTP_TRANSPORT_I2C", "MCTP_TEST"]),
+    ("COMPAT", &["IA32_EMULATION", "X86_X32_ABI"]),
+    ("CONTEXT_TRACKING_USER", &["VIRT_CPU_ACCOUNTING_GEN", "NO_HZ_FULL"]),
+    ("TRACE_IRQFLAGS", &["PROVE_LOCKING", "IRQSOFF_TRACER"]),
+    ("LOCKDEP", &["PROVE_LOCKING", "LOCK_STAT", "DEBUG_LOCK_ALLOC", "DEBUG_WW_MUTEX_SLOWPATH"]),
+    ("PROVE_LOCKING", &["DEBUG_NET_SMALL_RTNL"]),
+    ("UPROBES", &["UPROBE_EVENTS"]),
+];
 
 /// The whole menu, in the order of the patches.
 pub const OPTIONS: &[MenuOption] = &[
@@ -206,7 +257,7 @@ pub const OPTIONS: &[MenuOption] = &[
         measure: Measure::Vfs,
         patch: "0004-tailor-path.patch",
         why: "a path that was looked up before is found in one step",
-        excludes: &["MULTIUSER", "SMP", "PREEMPT", "PREEMPT_RT"],
+        excludes: &["SMP", "PREEMPTION"],
         needs: &["TAILOR_DAC"],
     },
     MenuOption {
@@ -214,16 +265,7 @@ pub const OPTIONS: &[MenuOption] = &[
         measure: Measure::Vfs,
         patch: "0005-tailor-read.patch",
         why: "what is in the page cache is copied at once",
-        excludes: &[
-            "SMP",
-            "PREEMPT",
-            "PREEMPT_RT",
-            "SECURITY",
-            "FSNOTIFY",
-            "DNOTIFY",
-            "INOTIFY_USER",
-            "FANOTIFY",
-        ],
+        excludes: &["SMP", "PREEMPTION", "SECURITY", "FSNOTIFY"],
         needs: &[],
     },
     MenuOption {
@@ -231,7 +273,7 @@ pub const OPTIONS: &[MenuOption] = &[
         measure: Measure::Vfs,
         patch: "0006-tailor-socket.patch",
         why: "a socket is read and written without what only files need",
-        excludes: &["SECURITY", "FSNOTIFY", "DNOTIFY", "INOTIFY_USER", "FANOTIFY"],
+        excludes: &["SECURITY", "FSNOTIFY"],
         needs: &[],
     },
     MenuOption {
@@ -271,7 +313,7 @@ pub const OPTIONS: &[MenuOption] = &[
         measure: Measure::Net,
         patch: "0011-tailor-route.patch",
         why: "packets go to the same address, and answers where they came from",
-        excludes: &["SMP", "PREEMPT", "PREEMPT_RT"],
+        excludes: &["SMP", "PREEMPTION"],
         needs: &[],
     },
     MenuOption {
@@ -280,13 +322,15 @@ pub const OPTIONS: &[MenuOption] = &[
         patch: "0012-tailor-output.patch",
         why: "between a connection and its device nothing else is done with a packet",
         excludes: &[
+            "SMP",
+            "PREEMPTION",
             "NETFILTER",
-            "XFRM_USER",
+            "XFRM",
+            "NET_EGRESS",
             "NET_L3_MASTER_DEV",
             "LWTUNNEL",
-            "SMP",
-            "PREEMPT",
-            "PREEMPT_RT",
+            "CGROUP_BPF",
+            "SOCK_VALIDATE_XMIT",
         ],
         needs: &[],
     },
@@ -295,7 +339,7 @@ pub const OPTIONS: &[MenuOption] = &[
         measure: Measure::Net,
         patch: "0013-tailor-input.patch",
         why: "nobody but TCP wants what is received",
-        excludes: &["NETFILTER", "XFRM_USER", "NET_L3_MASTER_DEV"],
+        excludes: &["NETFILTER", "XFRM", "NET_INGRESS", "NET_L3_MASTER_DEV"],
         needs: &[],
     },
     MenuOption {
@@ -319,7 +363,7 @@ pub const OPTIONS: &[MenuOption] = &[
         measure: Measure::Net,
         patch: "0016-tailor-lock.patch",
         why: "one processor has nobody who takes a socket at the same time",
-        excludes: &["SMP", "PREEMPT", "PREEMPT_RT"],
+        excludes: &["SMP", "PREEMPTION"],
         needs: &[],
     },
     MenuOption {
@@ -335,7 +379,7 @@ pub const OPTIONS: &[MenuOption] = &[
         measure: Measure::Core,
         patch: "0018-tailor-rcu.patch",
         why: "a thread that frees two objects costs more than they do",
-        excludes: &["SMP", "PREEMPT", "PREEMPT_RT"],
+        excludes: &["SMP", "PREEMPTION"],
         needs: &[],
     },
     MenuOption {
@@ -343,7 +387,7 @@ pub const OPTIONS: &[MenuOption] = &[
         measure: Measure::Core,
         patch: "0019-tailor-idle.patch",
         why: "between two packets there is no use in stopping the tick",
-        excludes: &["HZ_PERIODIC", "CPU_IDLE", "CPU_FREQ", "SMP"],
+        excludes: &["HZ_PERIODIC", "NO_HZ_FULL", "SMP", "CPU_IDLE", "CPU_FREQ"],
         needs: &[],
     },
     MenuOption {
@@ -359,7 +403,23 @@ pub const OPTIONS: &[MenuOption] = &[
         measure: Measure::Core,
         patch: "0021-tailor-entry.patch",
         why: "registers are saved and restored as far as a call needs it",
-        excludes: &["CPU_MITIGATIONS", "COMPAT", "IA32_EMULATION", "UPROBES"],
+        excludes: &[
+            "CPU_MITIGATIONS",
+            "COMPAT",
+            "X86_FRED",
+            "XEN_PV",
+            "CONTEXT_TRACKING_USER",
+            "TRACE_IRQFLAGS",
+            "DEBUG_ENTRY",
+            "UPROBES",
+            "RANDOMIZE_KSTACK_OFFSET",
+            "GCC_PLUGIN_STACKLEAK",
+            "AMD_MEM_ENCRYPT",
+            "DEBUG_RSEQ",
+            "X86_DEBUG_FPU",
+            "LOCKDEP",
+            "KMSAN",
+        ],
         needs: &[],
     },
     MenuOption {
@@ -367,7 +427,17 @@ pub const OPTIONS: &[MenuOption] = &[
         measure: Measure::Net,
         patch: "0022-tailor-segment.patch",
         why: "nearly every segment of a server has the same header",
-        excludes: &["SMP", "TCP_MD5SIG", "TCP_AO", "MPTCP", "SMC", "CGROUP_BPF", "NETFILTER"],
+        excludes: &[
+            "SMP",
+            "TCP_MD5SIG",
+            "TCP_AO",
+            "MPTCP",
+            "SMC",
+            "CGROUP_BPF",
+            "NETFILTER",
+            "SKB_EXTENSIONS",
+            "KMSAN",
+        ],
         needs: &[],
     },
     MenuOption {
@@ -402,19 +472,31 @@ mod tests {
 
     use super::*;
 
-    /// What the patches add to the menu, each with the name of its patch.
-    fn menu() -> Vec<(String, String)> {
+    /// What holds on every appliance: the machine, and what it serves with.
+    const GIVEN: [&str; 5] = ["64BIT", "X86_64", "NET", "INET", "EPOLL"];
+    /// What holds where nothing else is asked for, and with what it does not.
+    const WITHOUT: [(&str, &[&str]); 2] =
+        [("TINY_RCU", &["SMP", "PREEMPTION"]), ("NO_HZ_IDLE", &["HZ_PERIODIC", "NO_HZ_FULL"])];
+
+    /// What the patches add to the menu, each with the name of its patch and what it
+    /// depends on.
+    fn menu() -> Vec<(String, String, Vec<String>)> {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("patches");
-        let mut found = Vec::new();
+        let mut found: Vec<(String, String, Vec<String>)> = Vec::new();
         for entry in dir.read_dir().unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_none_or(|extension| extension != "patch") {
                 continue;
             }
-            let text = std::fs::read_to_string(&path).unwrap();
-            let symbols = text.lines().filter_map(|line| line.strip_prefix("+config TAILOR_"));
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            found.extend(symbols.map(|symbol| (name.clone(), format!("TAILOR_{symbol}"))));
+            for line in std::fs::read_to_string(&path).unwrap().lines() {
+                if let Some(symbol) = line.strip_prefix("+config TAILOR_") {
+                    found.push((name.clone(), format!("TAILOR_{symbol}"), Vec::new()));
+                } else if let Some(conditions) = line.strip_prefix("+\tdepends on ") {
+                    let conditions = conditions.split(" && ").map(str::to_owned);
+                    found.last_mut().unwrap().2.extend(conditions);
+                }
+            }
         }
         found.sort();
         found
@@ -423,7 +505,47 @@ mod tests {
     #[test]
     fn the_table_is_what_the_patches_add() {
         let table = OPTIONS.iter().map(|it| (it.patch.to_owned(), it.symbol.to_owned()));
-        assert_eq!(table.collect::<Vec<_>>(), menu());
+        let menu = menu().into_iter().map(|(patch, symbol, _)| (patch, symbol));
+        assert_eq!(table.collect::<Vec<_>>(), menu.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_option_needs_and_excludes_what_it_depends_on() {
+        for (option, (_, symbol, conditions)) in OPTIONS.iter().zip(menu()) {
+            let (mut excludes, mut needs) = (Vec::new(), Vec::new());
+            for condition in conditions.iter().filter(|it| !GIVEN.contains(&it.as_str())) {
+                let without = WITHOUT.iter().find(|(it, _)| it == condition);
+                match (condition.strip_prefix('!'), without) {
+                    (Some(excluded), _) => excludes.push(excluded),
+                    _ if condition.starts_with("TAILOR_") => needs.push(condition.as_str()),
+                    (_, Some((_, by))) => excludes.extend(*by),
+                    _ => panic!("{symbol} depends on {condition}, which nothing here gives"),
+                }
+            }
+            assert_eq!(option.excludes, excludes, "{symbol}");
+            assert_eq!(option.needs, needs, "{symbol}");
+        }
+    }
+
+    #[test]
+    fn what_brings_along_what_is_excluded_is_found() {
+        let option = |symbol| OPTIONS.iter().find(|option| option.symbol == symbol).unwrap();
+        assert_eq!(option("TAILOR_RATE").clash("TCP_CONG_BBR"), Some("TCP_CONG_BBR"));
+        assert_eq!(option("TAILOR_OUTPUT").clash("BPF_SYSCALL"), Some("NET_EGRESS"));
+        assert_eq!(option("TAILOR_ENTRY").clash("DEBUG_NET_SMALL_RTNL"), Some("TRACE_IRQFLAGS"));
+        assert_eq!(option("TAILOR_INPUT").clash("TLS_DEVICE"), None);
+        for (symbol, _) in TURNED_ON_BY {
+            let is_used = OPTIONS.iter().any(|option| option.clash(symbol).is_some());
+            assert!(is_used, "{symbol} is excluded by nothing");
+        }
+    }
+
+    #[test]
+    fn a_measure_goes_with_those_that_need_it() {
+        assert_eq!(Tailor::ALL.without(Measure::Core), "`core = false`");
+        assert_eq!(Tailor::ALL.without(Measure::Dac), "`dac = false` and `vfs = false`");
+        let dac = Tailor { vfs: false, ..Tailor::ALL };
+        assert_eq!(dac.without(Measure::Lsm), "`lsm = false` and `dac = false`");
     }
 
     #[test]

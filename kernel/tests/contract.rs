@@ -22,6 +22,7 @@ const TESTS: &[(&str, Test)] = &[
     ("a_number_out_of_range_names_the_range", a_number_out_of_range_names_the_range),
     ("a_value_of_another_type_is_refused", a_value_of_another_type_is_refused),
     ("an_option_that_breaks_ours_is_refused", an_option_that_breaks_ours_is_refused),
+    ("an_option_of_the_menu_can_be_off", an_option_of_the_menu_can_be_off),
     ("every_setting_has_a_reason", every_setting_has_a_reason),
     ("the_difference_from_itself_is_nothing", the_difference_from_itself_is_nothing),
 ];
@@ -140,6 +141,19 @@ fn an_option_that_breaks_ours_is_refused(tree: &Tree) -> Result<(), Failed> {
         tree.refusal(&[("INPUT", Value::Switch(true)), ("ACPI_BUTTON", Value::Switch(true))])?;
     expect(&text, "ACPI_TINY_POWER_BUTTON=y (kernel/fragments/platform.config:")?;
     expect(&text, "!ACPI_BUTTON [=y]")
+}
+
+fn an_option_of_the_menu_can_be_off(tree: &Tree) -> Result<(), Failed> {
+    let without = |symbol| {
+        let needs = Needs { tailor: Tailor::ALL, ..ALL };
+        tree.configure(&needs, &[(symbol, Value::Switch(false))])
+    };
+    expect(&without("TAILOR_GRO")?.text, "# CONFIG_TAILOR_GRO is not set")?;
+    let Err(error) = without("TAILOR_DAC") else { return Err("not refused".into()) };
+    let problem = error.downcast::<Problem>()?;
+    expect(&problem.what, "TAILOR_PATH=y (kernel.tailor.vfs) is dropped: it needs ")?;
+    expect(&problem.what, "TAILOR_DAC [=n]")?;
+    expect(&problem.hint.unwrap_or_default(), "add `TAILOR_PATH = false` to [kernel.options]")
 }
 
 fn every_setting_has_a_reason(tree: &Tree) -> Result<(), Failed> {

@@ -74,8 +74,10 @@ pub(super) fn plan(
         kml: variant == Variant::Kml,
     };
     let (options, cmdline) = (options(project), cmdline(project, target, variant)?);
-    // What contradicts itself is refused before anything is fetched.
+    // What contradicts itself is refused before anything is fetched; first what cannot
+    // be had whatever is left out.
     kernel::requests(&needs, &options)?;
+    tailor::check_options(project, needs.tailor)?;
     Ok(Kernel { profile, needs, options, cmdline, variation: Variation::default() })
 }
 

@@ -115,7 +115,7 @@ fn networks_that_cannot_be() {
         (
             "gateways",
             "mtu = 9000\ngateways",
-            "6: `network.mtu`: `kernel.tailor.net` receives 1500 bytes at most",
+            "6: `network.mtu`: TAILOR_RECEIVE of `kernel.tailor.net` receives 1500 bytes at most",
         ),
     ] {
         let said = refusal(old, new);
@@ -176,12 +176,13 @@ fn measures_that_cannot_be() {
             "9: `kernel.tailor.core`: the profile hardened",
         ),
         (
-            format!("{stock}\ntailor.core = true\n[kernel.options]\nCPU_MITIGATIONS = true"),
-            "11: `kernel.options.CPU_MITIGATIONS`: TAILOR_ENTRY of `kernel.tailor.core` needs it off",
+            format!("{stock}\ntailor.core = true\n[kernel.options]\nX86_FRED = true"),
+            "11: `kernel.options.X86_FRED`: TAILOR_ENTRY of `kernel.tailor.core` needs it off",
         ),
         (
             format!("{stock}\n[kernel.options]\nINOTIFY_USER = true\n[kernel.tailor]\n{all}"),
-            "10: `kernel.options.INOTIFY_USER`: TAILOR_READ of `kernel.tailor.vfs` needs it off",
+            "10: `kernel.options.INOTIFY_USER`: TAILOR_READ of `kernel.tailor.vfs` needs FSNOTIFY off, \
+             which it turns on",
         ),
     ] {
         let error = plan(&format!("{GOOD}[kernel]\n{kernel}\n")).unwrap_err();
@@ -190,6 +191,46 @@ fn measures_that_cannot_be() {
         let said = problem.what.rsplit("appliance.toml:").next().unwrap_or_default();
         assert!(said.starts_with(what), "{said}");
     }
+}
+
+#[test]
+fn a_measure_is_off_with_all_that_need_it() {
+    let text = format!("{GOOD}[kernel.tailor]\nlsm = false\n");
+    let problem = plan(&text).unwrap_err().downcast::<Problem>().unwrap();
+    let ways = "set `dac = false` and `vfs = false`, or remove `lsm = false`";
+    assert_eq!(problem.hint.unwrap(), ways);
+    assert!(plan(&format!("{text}dac = false\nvfs = false\n")).is_ok());
+}
+
+#[test]
+fn an_option_that_is_off_is_in_nobodys_way() {
+    let off = |option: &str| format!("{GOOD}[kernel.options]\n{option} = false\n");
+    let options = plan(&off("TAILOR_GRO")).unwrap().kernel.options;
+    assert_eq!(options.len(), 1);
+
+    let large = |text: String| plan(&text.replace("gateways", "mtu = 9000\ngateways"));
+    assert!(large(off("TAILOR_GRO")).is_err());
+    assert!(large(off("TAILOR_RECEIVE")).is_ok());
+
+    let bbr = |option: &str| plan(&format!("{}TCP_CONG_BBR = true\n", off(option)));
+    let problem = bbr("TAILOR_GRO").unwrap_err().downcast::<Problem>().unwrap();
+    let hint = "remove it, or add `TAILOR_RATE = false` beside it, or `net = false` to";
+    assert!(problem.hint.unwrap().starts_with(hint));
+    assert!(bbr("TAILOR_RATE").is_ok());
+}
+
+#[test]
+fn every_way_out_of_a_clash_is_named() {
+    let refusal = |option: &str| {
+        let text = format!("{GOOD}[kernel.options]\n{option} = true\n");
+        plan(&text).unwrap_err().downcast::<Problem>().unwrap()
+    };
+    let ways = "remove it, or add `TAILOR_ENTRY = false` and `TAILOR_SEGMENT = false` beside it, \
+                or `net = false` and `core = false` to [kernel.tailor]";
+    assert_eq!(refusal("KMSAN").hint.unwrap(), ways);
+    // Without any measure it could not be had either.
+    let hint = refusal("SMP").hint.unwrap();
+    assert_eq!(hint, "remove the option SMP");
 }
 
 #[test]

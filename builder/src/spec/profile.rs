@@ -105,3 +105,23 @@ impl TailorSpec {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_up_is_said_in_one_line() {
+        let fast = Profile::Fast.gives_up(Tailor::ALL);
+        let start = "profile fast (tailored: lsm, dac, checks, vfs, net, core) gives up \
+                     mitigations of the processor's faults, users and security modules";
+        assert!(fast.starts_with(start), "{fast}");
+        for what in ["waits of half a second", "acknowledgement of uploads", "TCP_INFO"] {
+            assert!(fast.contains(what), "{what} is not in {fast}");
+        }
+        assert!(!fast.contains('\n'));
+        let net = Tailor { net: true, ..Tailor::CONFIGURATION };
+        let hardened = Profile::Hardened.gives_up(net);
+        assert!(hardened.contains("TCP_INFO") && !hardened.contains("users"), "{hardened}");
+    }
+}
