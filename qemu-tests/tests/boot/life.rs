@@ -30,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials: Vec<Trial> = asked().into_iter().flat_map(of).collect();
     trials.push(trial("life::a_console_that_is_read_late", &EXT3, late_reader));
     trials.push(trial("life::a_forbidden_call_ends_the_server", &HARDENED, forbidden_call));
+    trials.push(trial("life::a_hardened_guest_is_read_only", &HARDENED, read_only));
     trials
 }
 
@@ -91,27 +92,51 @@ fn forbidden_call(image: &Image) -> Result<()> {
     })
 }
 
+/// In place of the server comes what tries to write, and then the server: PID 1 starts
+/// it again where nothing can be written.
+fn read_only(image: &Image) -> Result<()> {
+    let room = tempfile::tempdir().context("making a directory")?;
+    let machine = machine_with(image, "writer", room.path())?;
+    with_guest(&machine, |guest| {
+        for place in ["/x", "/etc/x", "/srv/x", "/dev/x", "/sys/x", "/proc/self/comm"] {
+            let said = format!("writer: {place}: Read-only file system");
+            guest.wait_for(&said, BOOT, |line| line.contains(&said).then_some(()))?;
+        }
+        let written = "writer: /run/x: written";
+        guest.wait_for(written, ANSWER, |line| line.contains(written).then_some(()))?;
+        guest.wait_serving(ANSWER)?;
+        image.compare(guest, forwarded(guest)?)
+    })
+}
+
 /// The machine of an image whose server dies as soon as a line is typed.
 pub(crate) fn doomed_machine(image: &Image, room: &Path) -> Result<Machine> {
+    machine_with(image, "doomed", room)
+}
+
+/// The machine of an image with a program of ours, which is told of the server, in the
+/// server's place.
+fn machine_with(image: &Image, name: &str, room: &Path) -> Result<Machine> {
     let mut machine = image.machine(Firmware::Direct)?;
     let Start::Kernel(kernel) = &mut machine.start else { bail!("the start is not direct") };
-    kernel.initramfs = Some(doomed_initramfs(image, room)?);
+    kernel.initramfs = Some(initramfs_with(image, name, room)?);
     machine.memory = MORE_MEMORY;
     Ok(machine)
 }
 
-fn doomed_initramfs(image: &Image, room: &Path) -> Result<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/doomed.c");
-    let program = room.join("doomed");
-    host::Command::new("gcc").args(["-static", "-Os", "-o"]).arg(&program).arg(source).run()?;
+fn initramfs_with(image: &Image, name: &str, room: &Path) -> Result<PathBuf> {
+    let boot = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot");
+    let program = room.join(name);
+    image.compile(&[boot.join(format!("{name}.c"))], &program)?;
     let mut archive = fs::read(image.out.join("initramfs.cpio")).context("reading the archive")?;
     let configuration = content(&archive, CONFIGURATION)?;
-    let doomed = configuration.replace("\nserver ", "\nserver /doomed ");
-    ensure!(doomed != configuration, "PID 1 is told of no server:\n{configuration}");
+    let ours = configuration.replace("\nserver ", &format!("\nserver /{name} "));
+    ensure!(ours != configuration, "PID 1 is told of no server:\n{configuration}");
     let mut tree = Tree::new();
     tree.directory("/etc", "as before")?;
-    tree.file(CONFIGURATION, doomed.into_bytes(), "replaces the image's")?;
-    tree.program("/doomed", fs::read(&program).context("reading the program")?, "for the test")?;
+    tree.file(CONFIGURATION, ours.into_bytes(), "replaces the image's")?;
+    let bytes = fs::read(&program).context("reading the program")?;
+    tree.program(format!("/{name}"), bytes, "for the test")?;
     tree.write(&mut archive)?;
     let path = room.join("initramfs.cpio");
     fs::write(&path, archive).context("writing the archive")?;
