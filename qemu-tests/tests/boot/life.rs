@@ -13,14 +13,17 @@ use appliance::manifest::Storage;
 use appliance::run::Firmware;
 use initramfs::Tree;
 use libtest_mimic::Trial;
-use qemu::{Chipset, Disk, Ended, Machine, Start};
+use qemu::{Chipset, Disk, Ended, Machine, Start, WaitError};
 
+use crate::http;
 use crate::image::{self, BOOT, Image, SHUTDOWN, forwarded};
 use crate::project::{EXT3, EXT4, HARDENED, Project, asked};
 use crate::trial::{explain, trial, with_guest};
 
 /// How long a guest may take to answer to something other than the power button.
 const ANSWER: Duration = Duration::from_secs(30);
+/// Half a minute by the clock of a guest that is slow.
+const HALF_MINUTE: Duration = Duration::from_secs(40);
 /// Memory for an initramfs with more in it than the image has, in MiB.
 const MORE_MEMORY: u32 = 64;
 /// The configuration of PID 1 in an initramfs.
@@ -30,6 +33,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials: Vec<Trial> = asked().into_iter().flat_map(of).collect();
     trials.push(trial("life::a_console_that_is_read_late", &EXT3, late_reader));
     trials.push(trial("life::a_forbidden_call_ends_the_server", &HARDENED, forbidden_call));
+    trials.push(trial("life::a_confined_server_goes_on", &HARDENED, goes_on));
     trials.push(trial("life::a_hardened_guest_is_read_only", &HARDENED, read_only));
     trials
 }
@@ -89,6 +93,22 @@ fn forbidden_call(image: &Image) -> Result<()> {
     with_guest(&machine, |guest| {
         let ended = "the server was ended by signal 31 (a system call that it may not make)";
         guest.wait_for(ended, BOOT, |line| line.contains(ended).then_some(()))
+    })
+}
+
+/// A confined server makes no call that it may not make: not in its answers, and not in
+/// what it does every half minute.
+fn goes_on(image: &Image) -> Result<()> {
+    with_guest(&image.machine(Firmware::Direct)?, |guest| {
+        guest.wait_serving(BOOT)?;
+        let address = forwarded(guest)?;
+        http::CHECKS.iter().try_for_each(|(name, check)| check(image, address).context(*name))?;
+        let end = |line: &str| line.contains("the server was ended").then(|| line.to_owned());
+        match guest.wait_for("an end", HALF_MINUTE, end) {
+            Err(error) if matches!(error.downcast_ref(), Some(WaitError::Late { .. })) => {}
+            other => bail!("{}", other?),
+        }
+        image.compare(guest, address)
     })
 }
 
