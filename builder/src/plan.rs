@@ -12,7 +12,7 @@ mod tests;
 mod vmware;
 
 use anyhow::Result;
-use host::{Digest, digest_bytes};
+use host::{Digest, Problem, digest_bytes};
 
 use crate::disk::site::Site;
 use crate::manifest::Memory;
@@ -130,9 +130,19 @@ fn storage(project: &Project) -> Result<Storage> {
             .into()),
         (StorageKind::Disk, disk) => {
             let DiskSpec { filesystem, size, read_only } = disk.clone().unwrap_or_default();
+            if !read_only && project.spec.kernel.profile == Profile::Hardened {
+                return Err(unwritable(project).into());
+            }
             Ok(Storage::Disk { filesystem, size, read_only })
         }
     }
+}
+
+/// The files of a site are root's, and only a server that is root could write to them.
+fn unwritable(project: &Project) -> Problem {
+    let what = "with the profile hardened all is read-only, and the server is a user without \
+                rights, who could change nothing of the site";
+    project.refuse("disk", "read-only", what).hint("remove the key, or use another profile")
 }
 
 /// The smallest memory that serves: measured for a small site by the boot tests,

@@ -86,9 +86,11 @@ fn expect(text: &str, part: &str) -> Result<(), Failed> {
 
 fn every_need_is_fulfilled(tree: &Tree) -> Result<(), Failed> {
     for hypervisor in Hypervisor::ALL {
-        let needs = Needs { hypervisor: *hypervisor, ..ALL };
-        let configuration = tree.configure(&needs, &[])?;
-        assert!(configuration.judged.iter().all(|judged| judged.verdict == Verdict::Kept));
+        for hardened in [false, true] {
+            let needs = Needs { hypervisor: *hypervisor, hardened, ..ALL };
+            let configuration = tree.configure(&needs, &[])?;
+            assert!(configuration.judged.iter().all(|judged| judged.verdict == Verdict::Kept));
+        }
     }
     let configuration = tree.configure(&ALL, &[])?;
     for line in ["CONFIG_VIRTIO_NET=y", "CONFIG_EXT4_FS=y", "CONFIG_IPV6=y", "CONFIG_EFI_STUB=y"] {

@@ -94,6 +94,19 @@ fn a_hardened_kernel_runs_no_server_in_ring_0() {
 }
 
 #[test]
+fn a_hardened_server_writes_to_no_disk() {
+    let writable = |profile| {
+        let sections = format!("[disk]\nread-only = false\n[kernel]\nprofile = \"{profile}\"");
+        plan(&format!("{GOOD}{sections}\n"))
+    };
+    assert!(writable("stock-checks").is_ok());
+    let error = writable("hardened").unwrap_err();
+    let problem = error.downcast_ref::<Problem>().unwrap();
+    assert_eq!(problem.kind, host::Kind::Refused);
+    assert!(problem.what.contains("appliance.toml:8: `disk.read-only`"), "{}", problem.what);
+}
+
+#[test]
 fn names_of_the_disk_follow_the_content() {
     let (one, other) = (plan(GOOD).unwrap(), plan(&GOOD.replace("web", "shop")).unwrap());
     assert_eq!(one.seed(), plan(GOOD).unwrap().seed());

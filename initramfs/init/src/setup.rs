@@ -19,6 +19,10 @@ const INTERFACE: &[u8] = b"eth0";
 const LOOPBACK: u32 = 1;
 /// Where the site is served from.
 const SITE: &CStr = c"/srv";
+/// What nobody writes to below a confined server, with the flags that each has: all that
+/// is mounted but the site, which has its own, and the room for files of the moment.
+const SEALED: [(&CStr, usize); 4] =
+    [(c"/dev", 0), (c"/proc", sys::PLAIN), (c"/sys", sys::PLAIN), (c"/", 0)];
 /// The longest list of the kernel that is read, in bytes: one of a hundred disks.
 const LIST_MAX: usize = 16384;
 
@@ -46,6 +50,10 @@ pub(crate) fn set_up(config: &Config) {
     if let Some(site) = config.site {
         mount_site(site);
     }
+    // Last: until here files are written, such as that of the name servers.
+    if config.confine.is_some() {
+        SEALED.iter().for_each(|(place, flags)| seal(place, *flags));
+    }
 }
 
 /// Lets a server that is not root listen on any port: nobody else is here to keep
@@ -60,6 +68,12 @@ fn allow_low_ports() {
 fn mount_tree(kind: &CStr, place: &CStr, flags: usize) {
     if let Err(errno) = sys::mount(kind, place, kind, flags) {
         fatal(format_args!("mounting {} on {}: {errno}", text(kind), text(place)));
+    }
+}
+
+fn seal(place: &CStr, flags: usize) {
+    if let Err(errno) = sys::seal(place, flags) {
+        fatal(format_args!("making {} read-only: {errno}", text(place)));
     }
 }
 

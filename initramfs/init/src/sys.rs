@@ -194,6 +194,7 @@ pub(crate) fn read_file<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a str
 pub(crate) const PLAIN: usize = 2 | 4 | 8 | 1024;
 /// `MS_RDONLY`.
 pub(crate) const READ_ONLY: usize = 1;
+const MS_REMOUNT: usize = 32;
 
 /// Mounts a file system.
 pub(crate) fn mount(source: &CStr, target: &CStr, kind: &CStr, flags: usize) -> Result<()> {
@@ -211,8 +212,14 @@ pub(crate) fn unmount(target: &CStr) -> Result<()> {
 
 /// Makes a mounted file system read-only.
 pub(crate) fn remount_read_only(target: &CStr) -> Result<()> {
-    const MS_REMOUNT: usize = 32;
     mount(c"", target, c"", MS_REMOUNT | READ_ONLY | PLAIN)
+}
+
+/// Makes what is mounted at a place read-only for everybody who comes by that place, and
+/// gives the mount these flags.
+pub(crate) fn seal(target: &CStr, flags: usize) -> Result<()> {
+    const MS_BIND: usize = 4096;
+    mount(c"", target, c"", MS_REMOUNT | MS_BIND | READ_ONLY | flags)
 }
 
 /// Sets the host name.

@@ -12,12 +12,12 @@ use qemu::{Disk, Ended};
 
 use crate::image::{BOOT, Image, SHUTDOWN, forwarded};
 use crate::kml::IN_RING_0;
-use crate::project::{EVERY, EXT3, HARDENED, Keeping, Project};
+use crate::project::{EVERY, EXT3, Keeping, Project};
 use crate::trial::{trial, with_guest};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
-    for project in EVERY.iter().chain([&*HARDENED]) {
+    for project in EVERY.iter() {
         for firmware in Firmware::ALL {
             trials.extend(ways(project, *firmware));
         }

@@ -93,9 +93,19 @@ impl Image {
         Ok(machine)
     }
 
-    /// The C library that its server is linked with.
-    pub(crate) fn c_library(&self) -> Result<PathBuf> {
-        build::c_library(&self.request, &Progress::silent())
+    /// Compiles a program against the C library that its server is linked with: it makes
+    /// no call at its start that the server does not make.
+    pub(crate) fn compile(&self, sources: &[PathBuf], program: &Path) -> Result<()> {
+        let musl = build::c_library(&self.request, &Progress::silent())?;
+        host::Command::new("gcc")
+            .arg(format!("-specs={}", musl.join("musl.specs").display()))
+            .arg(format!("--sysroot={}", musl.display()))
+            .args(["-static", "-no-pie", "-O1", "-Wall", "-Wextra", "-Werror", "-o"])
+            .arg(program)
+            .args(sources)
+            .run()
+            .with_context(|| format!("compiling {}", program.display()))?;
+        Ok(())
     }
 
     /// The image's disk in a format.

@@ -192,15 +192,7 @@ fn compile_checks(image: &Image, room: &Path) -> Result<PathBuf> {
             files.push(path);
         }
     }
-    let musl = image.c_library()?;
     let program = room.join("checks");
-    host::Command::new("gcc")
-        .arg(format!("-specs={}", musl.join("musl.specs").display()))
-        .arg(format!("--sysroot={}", musl.display()))
-        .args(["-static", "-no-pie", "-O1", "-Wall", "-Wextra", "-Werror", "-o"])
-        .arg(&program)
-        .args(files)
-        .run()
-        .context("compiling the checks")?;
+    image.compile(&files, &program)?;
     Ok(program)
 }

@@ -13,14 +13,17 @@ use appliance::manifest::Storage;
 use appliance::run::Firmware;
 use initramfs::Tree;
 use libtest_mimic::Trial;
-use qemu::{Chipset, Disk, Ended, Machine, Start};
+use qemu::{Chipset, Disk, Ended, Machine, Start, WaitError};
 
+use crate::http;
 use crate::image::{self, BOOT, Image, SHUTDOWN, forwarded};
 use crate::project::{EXT3, EXT4, HARDENED, Project, asked};
 use crate::trial::{explain, trial, with_guest};
 
 /// How long a guest may take to answer to something other than the power button.
 const ANSWER: Duration = Duration::from_secs(30);
+/// Half a minute by the clock of a guest that is slow.
+const HALF_MINUTE: Duration = Duration::from_secs(40);
 /// Memory for an initramfs with more in it than the image has, in MiB.
 const MORE_MEMORY: u32 = 64;
 /// The configuration of PID 1 in an initramfs.
@@ -30,6 +33,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials: Vec<Trial> = asked().into_iter().flat_map(of).collect();
     trials.push(trial("life::a_console_that_is_read_late", &EXT3, late_reader));
     trials.push(trial("life::a_forbidden_call_ends_the_server", &HARDENED, forbidden_call));
+    trials.push(trial("life::a_confined_server_goes_on", &HARDENED, goes_on));
+    trials.push(trial("life::a_hardened_guest_is_read_only", &HARDENED, read_only));
     trials
 }
 
@@ -91,27 +96,67 @@ fn forbidden_call(image: &Image) -> Result<()> {
     })
 }
 
+/// A confined server makes no call that it may not make: not in its answers, and not in
+/// what it does every half minute.
+fn goes_on(image: &Image) -> Result<()> {
+    with_guest(&image.machine(Firmware::Direct)?, |guest| {
+        guest.wait_serving(BOOT)?;
+        let address = forwarded(guest)?;
+        http::CHECKS.iter().try_for_each(|(name, check)| check(image, address).context(*name))?;
+        let end = |line: &str| line.contains("the server was ended").then(|| line.to_owned());
+        match guest.wait_for("an end", HALF_MINUTE, end) {
+            Err(error) if matches!(error.downcast_ref(), Some(WaitError::Late { .. })) => {}
+            other => bail!("{}", other?),
+        }
+        image.compare(guest, address)
+    })
+}
+
+/// In place of the server comes what tries to write, and then the server: PID 1 starts
+/// it again where nothing can be written.
+fn read_only(image: &Image) -> Result<()> {
+    let room = tempfile::tempdir().context("making a directory")?;
+    let machine = machine_with(image, "writer", room.path())?;
+    with_guest(&machine, |guest| {
+        for place in ["/x", "/etc/x", "/srv/x", "/dev/x", "/sys/x", "/proc/self/comm"] {
+            let said = format!("writer: {place}: Read-only file system");
+            guest.wait_for(&said, BOOT, |line| line.contains(&said).then_some(()))?;
+        }
+        let written = "writer: /run/x: written";
+        guest.wait_for(written, ANSWER, |line| line.contains(written).then_some(()))?;
+        guest.wait_serving(ANSWER)?;
+        image.compare(guest, forwarded(guest)?)
+    })
+}
+
 /// The machine of an image whose server dies as soon as a line is typed.
 pub(crate) fn doomed_machine(image: &Image, room: &Path) -> Result<Machine> {
+    machine_with(image, "doomed", room)
+}
+
+/// The machine of an image with a program of ours, which is told of the server, in the
+/// server's place.
+fn machine_with(image: &Image, name: &str, room: &Path) -> Result<Machine> {
     let mut machine = image.machine(Firmware::Direct)?;
     let Start::Kernel(kernel) = &mut machine.start else { bail!("the start is not direct") };
-    kernel.initramfs = Some(doomed_initramfs(image, room)?);
+    kernel.initramfs = Some(initramfs_with(image, name, room)?);
     machine.memory = MORE_MEMORY;
     Ok(machine)
 }
 
-fn doomed_initramfs(image: &Image, room: &Path) -> Result<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot/doomed.c");
-    let program = room.join("doomed");
-    host::Command::new("gcc").args(["-static", "-Os", "-o"]).arg(&program).arg(source).run()?;
+fn initramfs_with(image: &Image, name: &str, room: &Path) -> Result<PathBuf> {
+    let boot = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/boot");
+    let program = room.join(name);
+    image.compile(&[boot.join(format!("{name}.c"))], &program)?;
     let mut archive = fs::read(image.out.join("initramfs.cpio")).context("reading the archive")?;
     let configuration = content(&archive, CONFIGURATION)?;
-    let doomed = configuration.replace("\nserver ", "\nserver /doomed ");
-    ensure!(doomed != configuration, "PID 1 is told of no server:\n{configuration}");
+    let ours = configuration.replace("\nserver ", &format!("\nserver /{name} "));
+    ensure!(ours != configuration, "PID 1 is told of no server:\n{configuration}");
     let mut tree = Tree::new();
     tree.directory("/etc", "as before")?;
-    tree.file(CONFIGURATION, doomed.into_bytes(), "replaces the image's")?;
-    tree.program("/doomed", fs::read(&program).context("reading the program")?, "for the test")?;
+    tree.file(CONFIGURATION, ours.into_bytes(), "replaces the image's")?;
+    let bytes = fs::read(&program).context("reading the program")?;
+    tree.program(format!("/{name}"), bytes, "for the test")?;
     tree.write(&mut archive)?;
     let path = room.join("initramfs.cpio");
     fs::write(&path, archive).context("writing the archive")?;

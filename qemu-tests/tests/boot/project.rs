@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use appliance::spec::{FilesystemKind, Profile};
 use appliance::target::Target;
 use appliance::variant::Variant;
+use kernel::{Measure, Tailor};
 
 use crate::SWITCH;
 
@@ -43,6 +44,8 @@ pub(crate) struct Project {
     pub(crate) variant: Variant,
     pub(crate) keeping: Keeping,
     profile: Profile,
+    /// What is left out of the kernel, if that is not the profile's.
+    tailor: Option<Tailor>,
 }
 
 /// Every way to keep a site; the compiler asks for a new kind of file system here.
@@ -53,9 +56,17 @@ const KEEPINGS: [Keeping; 3] = {
     [Keeping::Disk(FilesystemKind::Ext3), Keeping::Disk(FilesystemKind::Ext4), Keeping::Ram]
 };
 
+/// Every profile but the usual one; the compiler asks for a new one here.
+const PROFILES: [Profile; 2] = {
+    match Profile::Fast {
+        Profile::Fast | Profile::StockChecks | Profile::Hardened => {}
+    }
+    [Profile::StockChecks, Profile::Hardened]
+};
+
 /// Every target with every way to keep a site, of a real machine's one, and every other
-/// variant once, since each kernel takes minutes; those that are left out come with the
-/// tests that take long.
+/// variant and profile once, since each kernel takes minutes; those that are left out come
+/// with the tests that take long, and with them a kernel that leaves nothing out.
 pub(crate) static EVERY: LazyLock<Vec<Project>> = LazyLock::new(|| {
     let keepings = |target: &Target| match target {
         Target::Host if !is_full() => &KEEPINGS[..1],
@@ -68,7 +79,9 @@ pub(crate) static EVERY: LazyLock<Vec<Project>> = LazyLock::new(|| {
         let targets = if is_full() { Target::ALL } else { &[Target::Kvm] };
         targets.iter().map(|target| Project::of_variant(*target, *variant))
     });
-    usual.chain(others).collect()
+    let profiles = PROFILES.map(Project::of_profile);
+    let whole = is_full().then(Project::with_nothing_left_out);
+    usual.chain(others).chain(profiles).chain(whole).collect()
 });
 /// With the server in ring 0.
 pub(crate) static KML: LazyLock<Project> =
@@ -83,11 +96,8 @@ pub(crate) static HOST: LazyLock<Project> =
 pub(crate) static HOST_KML: LazyLock<Project> =
     LazyLock::new(|| Project::of_variant(Target::Host, Variant::Kml));
 /// With a kernel that protects itself, and a confined server.
-pub(crate) static HARDENED: LazyLock<Project> = LazyLock::new(|| Project {
-    name: "hardened".into(),
-    profile: Profile::Hardened,
-    ..Project::new(Target::Kvm, Keeping::Disk(FilesystemKind::Ext3))
-});
+pub(crate) static HARDENED: LazyLock<Project> =
+    LazyLock::new(|| Project::of_profile(Profile::Hardened));
 /// The usual image.
 pub(crate) static EXT3: LazyLock<Project> =
     LazyLock::new(|| Project::new(Target::Kvm, Keeping::Disk(FilesystemKind::Ext3)));
@@ -127,12 +137,24 @@ impl Project {
             Keeping::Ram => "ram",
         };
         let name = format!("{}-{keeping_name}", target.name());
-        Self { name, target, variant: Variant::Default, keeping, profile: Profile::Fast }
+        let (variant, profile) = (Variant::Default, Profile::Fast);
+        Self { name, target, variant, keeping, profile, tailor: None }
     }
 
     fn of_variant(target: Target, variant: Variant) -> Self {
         let usual = Self::new(target, Keeping::Disk(FilesystemKind::Ext3));
         Self { name: format!("{}{}", usual.name, variant.suffix()), variant, ..usual }
+    }
+
+    fn of_profile(profile: Profile) -> Self {
+        let usual = Self::new(Target::Kvm, Keeping::Disk(FilesystemKind::Ext3));
+        Self { name: profile.name().into(), profile, ..usual }
+    }
+
+    /// With security modules and users, and none of the patches.
+    fn with_nothing_left_out() -> Self {
+        let usual = Self::new(Target::Kvm, Keeping::Disk(FilesystemKind::Ext3));
+        Self { name: "nothing-left-out".into(), tailor: Some(Tailor::default()), ..usual }
     }
 
     /// Writes the project into a directory.
@@ -169,8 +191,10 @@ impl Project {
         if let Keeping::Disk(filesystem) = self.keeping {
             let _ = write!(text, "[disk]\nfilesystem = \"{}\"\n", filesystem.name());
         }
-        if self.profile == Profile::Hardened {
-            text.push_str("[kernel]\nprofile = \"hardened\"\n");
+        let _ = write!(text, "[kernel]\nprofile = \"{}\"\n", self.profile.name());
+        if let Some(tailor) = self.tailor {
+            let measures = Measure::ALL.map(|it| format!("{it} = {}\n", tailor.has(it)));
+            let _ = write!(text, "[kernel.tailor]\n{}", measures.concat());
         }
         text
     }

@@ -18,8 +18,9 @@ pub(crate) fn all_measures() -> Result<()> {
     power_cut("tailored", Tailor::ALL)
 }
 
-/// Each measure with what it needs and nothing else.
+/// Without patches, and each measure with what it needs and nothing else.
 pub(crate) fn each_measure() -> Result<()> {
+    power_cut("untailored", Tailor::CONFIGURATION).context("without patches")?;
     kernels::alone().try_for_each(|(measure, tailor)| {
         power_cut(measure.name(), tailor).with_context(|| format!("{measure} alone"))
     })

@@ -4,9 +4,10 @@
 //! `APPLIANCE_PROOF=quick` compares some ten thousand random calls and the cases of
 //! pjdfstest, and cuts the power, as `./test` does; `APPLIANCE_PROOF=full` compares a
 //! million calls, and the cases of kselftest, stress-ng and fio, does all of that with
-//! every measure alone, too, and makes calls and runs the suites under KASAN and lockdep,
-//! as `./test --full` does. Without, every test
-//! is reported as ignored: kernels have to be compiled. Seeds are fixed and printed.
+//! every measure alone, too, calls each option alone, cuts the power of a kernel without
+//! patches, and makes calls and runs the suites under KASAN and lockdep, as `./test --full`
+//! does. Without, every test is reported as ignored: kernels have to be compiled. Seeds
+//! are fixed and printed.
 
 mod cut;
 mod fuzz;
