@@ -126,11 +126,8 @@ pub(crate) fn run(side: Side, packed: &Packed, filesystem: &str) -> Result<Cases
 }
 
 fn machine(side: Side, packed: &Packed, filesystem: &str, disk: &Path) -> Result<Machine> {
-    let script = format!(
-        "FILESYSTEM={filesystem}\n{}{}finish\n",
-        include_str!("guest.sh"),
-        packed.commands
-    );
+    let script =
+        format!("FILESYSTEM={filesystem}\n{}{}finish\n", include_str!("guest.sh"), packed.commands);
     let mut tree = packed.tree.clone();
     tree.file("/script", script.into_bytes(), "what is run")?;
     let mut archive = Vec::new();
