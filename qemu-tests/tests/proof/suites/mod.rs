@@ -54,6 +54,17 @@ impl Suite {
         let suffix = if self.options.is_empty() { "" } else { "-suites" };
         image(&format!("{name}{suffix}"), tailor, self.options)
     }
+
+    /// Says how many of its cases pass on a kernel.
+    ///
+    /// # Errors
+    /// When they are too few.
+    fn has_run(&self, cases: &Cases, filesystem: &str, kernel: &str) -> Result<()> {
+        let passed = cases.values().filter(|result| *result == "ok").count();
+        println!("{} on {filesystem}: {passed} of {} cases pass", self.name, cases.len());
+        ensure!(passed >= self.passes, "only {passed} cases pass {kernel}");
+        Ok(())
+    }
 }
 
 /// A case that has to differ.
@@ -104,12 +115,10 @@ pub(crate) fn seeded_bug() -> Result<()> {
 pub(crate) fn run_watched(suite: &Suite, kernel: &Path) -> Result<()> {
     let packed = (suite.pack)().with_context(|| format!("packing {}", suite.name))?;
     for filesystem in ["ext3", "ext4"] {
-        let side = Side { name: "watched", kernel, word: "" };
+        let side = Side { name: "on the kernel that watches itself", kernel, word: "" };
         let cases = guest::run(side, &packed, filesystem)
             .with_context(|| format!("{} on {filesystem}", suite.name))?;
-        let passed = cases.values().filter(|result| *result == "ok").count();
-        println!("{} on {filesystem}: {passed} of {} cases pass", suite.name, cases.len());
-        ensure!(passed >= suite.passes, "only {passed} cases of {} pass", suite.name);
+        suite.has_run(&cases, filesystem, side.name)?;
     }
     Ok(())
 }
@@ -159,9 +168,7 @@ fn compare_sides(
         let look = || -> Result<Vec<String>> {
             let (mut without, mut with) = both(packed, sides, filesystem)?;
             inspect(&mut without, &mut with)?;
-            let passed = without.values().filter(|result| *result == "ok").count();
-            println!("{} on {filesystem}: {passed} of {} cases pass", suite.name, without.len());
-            ensure!(passed >= suite.passes, "only {passed} cases pass {}", sides[0].name);
+            suite.has_run(&without, filesystem, sides[0].name)?;
             let names = sides.map(|side| side.name);
             Ok(faults(&without, &with, names, &expected(suite.name, filesystem, is_taken)))
         };
